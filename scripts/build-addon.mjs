@@ -38,7 +38,10 @@ if (process.platform !== 'linux' && process.platform !== 'darwin') {
 
 const packageRequire = createRequire(path.join(packageDir, 'package.json'));
 const addonApiDir = path.dirname(packageRequire.resolve('node-addon-api/package.json'));
-const headersDir = path.join(path.dirname(packageRequire.resolve('node-api-headers/package.json')), 'include');
+const headersDir = path.join(
+  path.dirname(packageRequire.resolve('node-api-headers/package.json')),
+  'include',
+);
 
 const compiler = process.env.CXX || 'c++';
 const flags = [
@@ -98,7 +101,9 @@ if (result.error?.code === 'ENOENT') {
 }
 if (result.error || result.status !== 0) {
   rmSync(unfinished, { force: true });
-  fail(`the addon does not compile (${compiler}: ${result.error?.message ?? `exit ${result.status ?? result.signal}`})`);
+  fail(
+    `the addon does not compile (${compiler}: ${result.error?.message ?? `exit ${result.status ?? result.signal}`})`,
+  );
 }
 renameSync(unfinished, output);
 writeFileSync(stampFile, `${JSON.stringify({ inputs, output: sha256(readFileSync(output)) })}\n`);
