@@ -48,7 +48,15 @@ async function runTests(packages) {
   for (const { dir } of packages) rmSync(path.join(dir, reportFile), { force: true });
   const reporter = path.join(root, 'scripts', 'test-report.mjs');
   const filters = packages.map(({ name }) => `--filter=${name}`);
-  const args = ['test', '--continue', `--concurrency=${concurrency}`, '--log-order=stream', ...filters];
+  // Only the tests: set-up has built everything, and the arguments after `--` would change every build's cache key.
+  const args = [
+    'test',
+    '--only',
+    '--continue',
+    `--concurrency=${concurrency}`,
+    '--log-order=stream',
+    ...filters,
+  ];
   const { code } = await turbo([...args, '--', '--reporter=default', `--reporter=${reporter}`]);
 
   for (const { dir, name } of packages) {
