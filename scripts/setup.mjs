@@ -152,10 +152,20 @@ async function build() {
       if (started) say(`building ${started[1]}${started[2] === 'build' ? '' : ' (native addon)'}`);
     },
   });
-  if (result.code !== 0) {
-    process.stderr.write(result.output);
-    throw new SetupError(`the build failed (${result.detail}): the compiler's own message is above`);
-  }
+  if (result.code === 0) return;
+  const messages = taskMessages(result.output);
+  const missing = messages.find((line) => line.includes('no C++ compiler'));
+  if (missing) throw new SetupError(missing);
+  process.stderr.write(messages.length > 0 ? `${messages.join('\n')}\n` : result.output);
+  throw new SetupError(`the build failed (${result.detail}): the compiler's own message is above`);
+}
+
+/** What the tasks themselves printed, without turbo's and pnpm's account of running them. */
+function taskMessages(output) {
+  return output
+    .split('\n')
+    .map((line) => line.match(/^\S+:build(?::native)?: (.*)$/)?.[1])
+    .filter((line) => line !== undefined && !/^(cache |\$ |\[ELIFECYCLE\]|\s*$)/.test(line));
 }
 
 /** Makes the workspace ready to run: dependencies as locked, everything built. Throws SetupError. */
