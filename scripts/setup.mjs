@@ -1,15 +1,15 @@
 // Everything between a fresh clone and a built workspace, with nothing but Node.js, npm and a C++ compiler:
 // the pinned pnpm, the dependencies as locked, the build. Says little, and nothing when all is up to date.
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
 
-export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const rootPackage = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-const pnpmVersion = rootPackage.packageManager.replace(/^pnpm@/, '').replace(/\+.*$/, '');
-const stampFile = path.join(root, 'node_modules', '.cache', 'stonewal', 'setup.json');
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+const rootPackage = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+const pnpmVersion = rootPackage.packageManager.replace(/^pnpm@/, "").replace(/\+.*$/, "");
+const stampFile = path.join(root, "node_modules", ".cache", "stonewal", "setup.json");
 const target = `${process.platform}-${process.arch}`;
 
 /** An error whose message is the one line the user needs: what went wrong and what to do. */
@@ -20,12 +20,12 @@ const say = (line) => console.log(`setup: ${line}`);
 /** Environment of every child: no telemetry, no update notices, and the build's target in turbo's cache key. */
 export const quietEnv = {
   ...process.env,
-  TURBO_TELEMETRY_DISABLED: '1',
-  TURBO_NO_UPDATE_NOTIFIER: '1',
-  DO_NOT_TRACK: '1',
+  TURBO_TELEMETRY_DISABLED: "1",
+  TURBO_NO_UPDATE_NOTIFIER: "1",
+  DO_NOT_TRACK: "1",
   STONEWAL_TARGET: target,
   // turbo and vitest colour their output for a pipe as well, unless told.
-  ...(process.stdout.isTTY || process.env.FORCE_COLOR ? {} : { NO_COLOR: '1' }),
+  ...(process.stdout.isTTY || process.env.FORCE_COLOR ? {} : { NO_COLOR: "1" }),
 };
 
 /**
@@ -34,27 +34,27 @@ export const quietEnv = {
  */
 export function run(command, args, { env = quietEnv, onLine, shell = false } = {}) {
   return new Promise((resolve) => {
-    const stdio = onLine ? ['ignore', 'pipe', 'pipe'] : 'inherit';
+    const stdio = onLine ? ["ignore", "pipe", "pipe"] : "inherit";
     const child = spawn(command, args, { cwd: root, env, stdio, shell });
-    let output = '';
-    let partial = '';
+    let output = "";
+    let partial = "";
     const collect = (chunk) => {
       output += chunk;
-      const lines = (partial + chunk).split('\n');
+      const lines = (partial + chunk).split("\n");
       partial = lines.pop();
       for (const line of lines) onLine(line);
     };
-    child.stdout?.setEncoding('utf8').on('data', collect);
-    child.stderr?.setEncoding('utf8').on('data', collect);
+    child.stdout?.setEncoding("utf8").on("data", collect);
+    child.stderr?.setEncoding("utf8").on("data", collect);
     // An interrupt reaches the whole foreground group: let the child end first and report how it ended.
     const ignoreInterrupt = () => {};
-    process.on('SIGINT', ignoreInterrupt);
+    process.on("SIGINT", ignoreInterrupt);
     const finish = (code, detail) => {
-      process.off('SIGINT', ignoreInterrupt);
+      process.off("SIGINT", ignoreInterrupt);
       resolve({ code, detail, output });
     };
-    child.on('error', (error) => finish(127, error.message));
-    child.on('close', (code, signal) => finish(code ?? 1, signal ? `killed by ${signal}` : `exit ${code}`));
+    child.on("error", (error) => finish(127, error.message));
+    child.on("close", (code, signal) => finish(code ?? 1, signal ? `killed by ${signal}` : `exit ${code}`));
   });
 }
 
@@ -63,36 +63,36 @@ function checkNode() {
     .match(/(\d+)\.(\d+)/)
     .slice(1)
     .map(Number);
-  const actual = process.versions.node.split('.').map(Number);
+  const actual = process.versions.node.split(".").map(Number);
   if (actual[0] < wanted[0] || (actual[0] === wanted[0] && actual[1] < wanted[1])) {
     throw new SetupError(
-      `Node.js ${wanted.join('.')} or later is needed, this is ${process.version}: install a newer one from https://nodejs.org`,
+      `Node.js ${wanted.join(".")} or later is needed, this is ${process.version}: install a newer one from https://nodejs.org`,
     );
   }
 }
 
 /** Directories that hold a package.json of this workspace, the root first. */
 export function workspaceDirs() {
-  const packagesDir = path.join(root, 'packages');
+  const packagesDir = path.join(root, "packages");
   const packages = readdirSync(packagesDir).map((name) => path.join(packagesDir, name));
-  return [root, ...packages, path.join(root, 'demo')].filter((dir) =>
-    existsSync(path.join(dir, 'package.json')),
+  return [root, ...packages, path.join(root, "demo")].filter((dir) =>
+    existsSync(path.join(dir, "package.json")),
   );
 }
 
 /** Changes when anything the installed node_modules depend on has changed. */
 function installFingerprint() {
-  const hash = createHash('sha256').update(`${target} ${process.versions.modules} ${pnpmVersion}`);
-  const manifests = workspaceDirs().map((dir) => path.join(dir, 'package.json'));
-  for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifests]) {
-    hash.update('\0').update(readFileSync(path.resolve(root, file)));
+  const hash = createHash("sha256").update(`${target} ${process.versions.modules} ${pnpmVersion}`);
+  const manifests = workspaceDirs().map((dir) => path.join(dir, "package.json"));
+  for (const file of ["pnpm-lock.yaml", "pnpm-workspace.yaml", ...manifests]) {
+    hash.update("\0").update(readFileSync(path.resolve(root, file)));
   }
-  return hash.digest('hex');
+  return hash.digest("hex");
 }
 
 function readStamp() {
   try {
-    return JSON.parse(readFileSync(stampFile, 'utf8'));
+    return JSON.parse(readFileSync(stampFile, "utf8"));
   } catch {
     return {};
   }
@@ -102,14 +102,14 @@ function readStamp() {
 async function fetchPnpm() {
   say(`fetching pnpm ${pnpmVersion}`);
   const printPath = 'console.log("\\nPATH=" + process.env.PATH)';
-  const windows = process.platform === 'win32';
+  const windows = process.platform === "win32";
   const script = windows ? `"${printPath.replaceAll('"', '\\"')}"` : printPath;
-  const args = ['--yes', `--package=pnpm@${pnpmVersion}`, '--', 'node', '-e', script];
-  const result = await run('npx', args, { onLine: () => {}, shell: windows });
-  const searchPath = result.output.match(/^PATH=(.*)$/m)?.[1] ?? '';
-  const binDir = searchPath.split(path.delimiter).find((dir) => existsSync(path.join(dir, 'pnpm')));
+  const args = ["--yes", `--package=pnpm@${pnpmVersion}`, "--", "node", "-e", script];
+  const result = await run("npx", args, { onLine: () => {}, shell: windows });
+  const searchPath = result.output.match(/^PATH=(.*)$/m)?.[1] ?? "";
+  const binDir = searchPath.split(path.delimiter).find((dir) => existsSync(path.join(dir, "pnpm")));
   if (result.code !== 0 || !binDir) {
-    process.stderr.write(result.output.replace(/^PATH=.*$/m, ''));
+    process.stderr.write(result.output.replace(/^PATH=.*$/m, ""));
     throw new SetupError(
       `pnpm ${pnpmVersion} could not be fetched through npx (${result.detail}): check the network and npm's registry setting`,
     );
@@ -118,16 +118,16 @@ async function fetchPnpm() {
 }
 
 function envWithPnpm(binDir) {
-  return { ...quietEnv, PATH: `${binDir}${path.delimiter}${process.env.PATH ?? ''}` };
+  return { ...quietEnv, PATH: `${binDir}${path.delimiter}${process.env.PATH ?? ""}` };
 }
 
 async function install(env) {
-  say('installing dependencies');
-  const reporter = process.stdout.isTTY ? 'default' : 'append-only';
-  const args = ['install', '--frozen-lockfile', `--reporter=${reporter}`];
-  const result = await run('pnpm', args, {
+  say("installing dependencies");
+  const reporter = process.stdout.isTTY ? "default" : "append-only";
+  const args = ["install", "--frozen-lockfile", `--reporter=${reporter}`];
+  const result = await run("pnpm", args, {
     env,
-    shell: process.platform === 'win32',
+    shell: process.platform === "win32",
     ...(process.stdout.isTTY ? {} : { onLine: () => {} }),
   });
   if (result.code !== 0) {
@@ -141,29 +141,29 @@ async function install(env) {
 /** Runs turbo with the pinned pnpm on its PATH. `options` as for `run`. */
 export async function turbo(args, options = {}) {
   const binDir = readStamp().pnpmBinDir;
-  const program = path.join(root, 'node_modules', 'turbo', 'bin', 'turbo');
-  return run(process.execPath, [program, 'run', ...args], { env: envWithPnpm(binDir), ...options });
+  const program = path.join(root, "node_modules", "turbo", "bin", "turbo");
+  return run(process.execPath, [program, "run", ...args], { env: envWithPnpm(binDir), ...options });
 }
 
 async function build() {
-  const result = await turbo(['build', '--output-logs=new-only', '--log-order=stream'], {
+  const result = await turbo(["build", "--output-logs=new-only", "--log-order=stream"], {
     onLine: (line) => {
       const started = line.match(/^(\S+):(build(?::native)?): cache (?:miss|bypass)/);
-      if (started) say(`building ${started[1]}${started[2] === 'build' ? '' : ' (native addon)'}`);
+      if (started) say(`building ${started[1]}${started[2] === "build" ? "" : " (native addon)"}`);
     },
   });
   if (result.code === 0) return;
   const messages = taskMessages(result.output);
-  const missing = messages.find((line) => line.includes('no C++ compiler'));
+  const missing = messages.find((line) => line.includes("no C++ compiler"));
   if (missing) throw new SetupError(missing);
-  process.stderr.write(messages.length > 0 ? `${messages.join('\n')}\n` : result.output);
+  process.stderr.write(messages.length > 0 ? `${messages.join("\n")}\n` : result.output);
   throw new SetupError(`the build failed (${result.detail}): the compiler's own message is above`);
 }
 
 /** What the tasks themselves printed, without turbo's and pnpm's account of running them. */
 function taskMessages(output) {
   return output
-    .split('\n')
+    .split("\n")
     .map((line) => line.match(/^\S+:build(?::native)?: (.*)$/)?.[1])
     .filter((line) => line !== undefined && !/^(cache |\$ |\[ELIFECYCLE\]|\s*$)/.test(line));
 }
@@ -173,11 +173,11 @@ export async function setup() {
   checkNode();
   const fingerprint = installFingerprint();
   const stamp = readStamp();
-  const havePnpm = stamp.pnpmVersion === pnpmVersion && existsSync(path.join(stamp.pnpmBinDir ?? '', 'pnpm'));
+  const havePnpm = stamp.pnpmVersion === pnpmVersion && existsSync(path.join(stamp.pnpmBinDir ?? "", "pnpm"));
   const pnpmBinDir = havePnpm ? stamp.pnpmBinDir : await fetchPnpm();
   const installed =
     stamp.fingerprint === fingerprint &&
-    workspaceDirs().every((dir) => existsSync(path.join(dir, 'node_modules', '.bin')));
+    workspaceDirs().every((dir) => existsSync(path.join(dir, "node_modules", ".bin")));
   if (!installed) await install(envWithPnpm(pnpmBinDir));
   if (!installed || !havePnpm) {
     mkdirSync(path.dirname(stampFile), { recursive: true });

@@ -1,10 +1,10 @@
 // `npm start [-- FILE]`: set up, then the main job on a real file.
-import path from 'node:path';
-import { exitWith, root, run, setup } from './setup.mjs';
+import path from "node:path";
+import { exitWith, root, run, setup } from "./setup.mjs";
 
 await exitWith(async () => {
   await setup();
-  const main = path.join(root, 'demo', 'dist', 'main.js');
+  const main = path.join(root, "demo", "dist", "main.js");
   const { code } = await run(process.execPath, [main, ...process.argv.slice(2)], { env: process.env });
   return code;
 });

@@ -1,11 +1,11 @@
 // A vitest reporter for scripts/test.mjs: one JSON file per package. Vitest's own JSON report leaves out why a
 // test was skipped, and errors that belong to no test (a crashed worker, an unhandled rejection).
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
 
-export const reportFile = path.join('test-results', 'report.json');
+export const reportFile = path.join("test-results", "report.json");
 
-const firstLine = (error) => String(error?.message ?? error).split('\n')[0];
+const firstLine = (error) => String(error?.message ?? error).split("\n")[0];
 
 export default class TestReport {
   #root = process.cwd();
@@ -30,15 +30,15 @@ export default class TestReport {
       for (const test of testModule.children.allTests()) {
         const name = `${file} > ${test.fullName}`;
         const result = test.result();
-        if (result.state === 'passed') report.passed += 1;
-        else if (result.state === 'skipped') {
-          const reason = result.note ?? (test.options.mode === 'todo' ? 'not written yet' : undefined);
+        if (result.state === "passed") report.passed += 1;
+        else if (result.state === "skipped") {
+          const reason = result.note ?? (test.options.mode === "todo" ? "not written yet" : undefined);
           report.skipped.push({ name, reason });
-        } else report.failed.push({ name, reason: firstLine(result.errors?.[0] ?? 'did not finish') });
+        } else report.failed.push({ name, reason: firstLine(result.errors?.[0] ?? "did not finish") });
       }
     }
     for (const error of unhandledErrors) {
-      report.failed.push({ name: 'outside of any test', reason: firstLine(error) });
+      report.failed.push({ name: "outside of any test", reason: firstLine(error) });
     }
     const output = path.join(this.#root, reportFile);
     mkdirSync(path.dirname(output), { recursive: true });
