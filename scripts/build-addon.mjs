@@ -14,7 +14,7 @@ const output = path.join(outputDir, `${name}.node`);
 const stampFile = path.join(packageDir, "build", `addon-${process.platform}-${process.arch}.json`);
 
 function fail(message) {
-  console.error(`${name}: ${message}`);
+  console.error(message);
   process.exit(1);
 }
 

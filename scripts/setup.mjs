@@ -160,12 +160,13 @@ async function build() {
   throw new SetupError(`the build failed (${result.detail}): the compiler's own message is above`);
 }
 
-/** What the tasks themselves printed, without turbo's and pnpm's account of running them. */
+/** What the tasks themselves printed, each line behind its package, without how turbo and pnpm ran them. */
 function taskMessages(output) {
   return output
     .split("\n")
-    .map((line) => line.match(/^\S+:build(?::native)?: (.*)$/)?.[1])
-    .filter((line) => line !== undefined && !/^(cache |\$ |\[ELIFECYCLE\]|\s*$)/.test(line));
+    .map((line) => line.match(/^(\S+):build(?::native)?: (.*)$/))
+    .filter((match) => match && !/^(cache |\$ |\[ELIFECYCLE\]|\s*$)/.test(match[2]))
+    .map((match) => `${match[1]}: ${match[2]}`);
 }
 
 /** Makes the workspace ready to run: dependencies as locked, everything built. Throws SetupError. */
