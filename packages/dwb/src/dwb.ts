@@ -1,0 +1,526 @@
+import type { Arena, ChecksumRanges, IoBackend, IoFile, Step, WriteStep } from "@stonewal/io";
+import { countBytes } from "./counters.js";
+import { softwareChecksum } from "./crc32c.js";
+import { createFile, restoreSize, writeHeader } from "./create.js";
+import { DwbError } from "./errors.js";
+import {
+  type DwbGeometry,
+  fileBytes,
+  makeGeometry,
+  maxImageBytes,
+  SLOT_HEADER_BYTES,
+  SLOTS_START,
+  slotIndex,
+  slotsFor,
+} from "./geometry.js";
+import { DwbImage, DwbImages } from "./images.js";
+import { encodeSlot, KIND_IMAGE, KIND_VOID, sealSlots } from "./layout.js";
+import { scanFile } from "./read.js";
+import { nextRingSequence } from "./resume.js";
+import { type DwbTicket, Ring, type RingContents, RingEntry } from "./ring.js";
+import { toU64 } from "./u64.js";
+
+export type DwbMode = "off" | "buffered" | "direct";
+
+export interface DwbOptions {
+  readonly io: IoBackend;
+  readonly path: string;
+  /** `direct`: past the page cache; `blockBytes` must then be a multiple of what the file needs. `off` is refused with `DWB_OFF`. */
+  readonly mode: DwbMode;
+  /** Number of slots of a new file, 1 to 65,536. Default 64. */
+  readonly slots?: number;
+  /** Payload of a slot of a new file in bytes, a multiple of `blockBytes`. Default 65,536. */
+  readonly slotBytes?: number;
+  /** Block size of a new file in bytes, a power of two from 512 to 65,536. Default 4,096. */
+  readonly blockBytes?: number;
+}
+
+/** An image to be protected. Numbers are u64; `offset` at most 2^53 - 1. */
+export interface DwbInput {
+  /** What `recover` and voids go by: a page number, a frame number. May be used again; the newest counts. */
+  readonly key: number | bigint;
+  /** Which file it belongs to, as its owner numbers them. */
+  readonly target: number | bigint;
+  /** Byte offset in the target. */
+  readonly offset: number | bigint;
+  readonly version: number | bigint;
+  /** What is stored. Copied before `stage` returns. */
+  readonly bytes: Uint8Array;
+  /** Length of the whole image in bytes, where it ends with zeros that need not be stored. Default `bytes.length`. */
+  readonly length?: number;
+}
+
+/** Steps that make durable what was staged, and the way to tell how they went. Exactly one of `done` and `failed` must be called. */
+export interface DwbBatch {
+  /** To be submitted in this order, at the front of a chain or alone. Empty where nothing was staged. */
+  readonly steps: readonly Step[];
+  /** All steps have completed: what was staged is durable. */
+  done(): void;
+  /**
+   * A step failed, or was never run: the buffer is poisoned (`DWB_FAILED`). Not for a chain that failed at a later step, behind
+   * these (`IoError.step` at or above `steps.length`): then `done()`.
+   */
+  failed(error: unknown): void;
+}
+
+export interface DwbStats {
+  /** Written by flushes that completed, headers and padding included. */
+  readonly bytesWritten: number;
+  /** Flushes that wrote something and completed. */
+  readonly flushes: number;
+  /** Images and voids made durable. */
+  readonly images: number;
+  readonly voids: number;
+  /** Slots held now: staged, in flight, or waiting for their release. */
+  readonly slotsUsed: number;
+  readonly slotsFree: number;
+}
+
+/**
+ * Opens the double-write buffer at `path`, or creates it.
+ *
+ * An existing file keeps its geometry, whatever is asked for: see `slots`, `slotBytes` and `blockBytes` of the result. To change it, recover,
+ * then unlink the file, sync the directory and open again. If the file holds images of an earlier life (`hasUnrecovered`), nothing can be
+ * staged until `releaseRecovered()` says that whatever was torn has been put back and synced: so recover with `readDwb` first.
+ *
+ * The buffer takes no lock: its owner must see to it that nobody else writes it.
+ *
+ * Rejects with `DWB_OFF`, `DWB_ARGUMENT`, `DWB_DAMAGED` (the file is something else), `DWB_UNSUPPORTED`, or an `IoError`.
+ */
+export async function openDwb(options: DwbOptions): Promise<Dwb> {
+  const { io, path, mode, slots = 64, slotBytes = 65536, blockBytes = 4096 } = options;
+  if (mode === "off") throw new DwbError("DWB_OFF", "a double-write buffer with mode off cannot be opened");
+  if (mode !== "buffered" && mode !== "direct")
+    throw new DwbError("DWB_ARGUMENT", `unknown mode ${String(mode)}`);
+  const asked = makeGeometry(slots, slotBytes, blockBytes);
+  const before = await scanFile(io, path, {});
+  if (before === undefined) {
+    await createFile(io, path, asked);
+  } else if (before.geometry === undefined) {
+    // Not even one slot is intact, and the header is lost. If this is a buffer, it holds nothing for anyone.
+    if (!before.recognised)
+      throw new DwbError("DWB_DAMAGED", `${path} is not a double-write buffer; move it away`);
+    await io.unlink(path);
+    await createFile(io, path, asked);
+  } else {
+    if (before.header !== "intact" && before.id !== undefined)
+      await writeHeader(io, path, before.id, before.geometry);
+    const size = fileBytes(before.geometry);
+    if (before.size < size) await restoreSize(io, path, before.geometry, before.size);
+  }
+  const found = before?.geometry === undefined ? await scanFile(io, path, {}) : before;
+  if (found?.id === undefined || found.geometry === undefined)
+    throw new DwbError("DWB_DAMAGED", `${path} was made and cannot be read back`);
+  const { id, geometry } = found;
+  const file = await io.open(path, { access: "write", direct: mode === "direct" });
+  if (geometry.blockBytes % file.alignment !== 0) {
+    await file.close();
+    throw new DwbError(
+      "DWB_ARGUMENT",
+      `blocks of ${geometry.blockBytes} bytes, and direct I/O here needs ${file.alignment}`,
+    );
+  }
+  return new Dwb(io, file, mode, id, geometry, new DwbImages(found), nextRingSequence(found, geometry));
+}
+
+type State =
+  | { readonly name: "open" }
+  | { readonly name: "closed" }
+  | { readonly name: "failed"; readonly cause: unknown };
+
+/** An open double-write buffer. Made by `openDwb`. */
+export class Dwb {
+  readonly path: string;
+  readonly mode: "buffered" | "direct";
+  /** 16 random bytes that name this buffer. */
+  readonly id: Uint8Array;
+  readonly slots: number;
+  readonly slotBytes: number;
+  readonly blockBytes: number;
+  /** Distance from one slot to the next in the file, in bytes. */
+  readonly slotStride: number;
+  /** Largest image in bytes, trailing zeros included. */
+  readonly maxImageBytes: number;
+
+  readonly #io: IoBackend;
+  readonly #file: IoFile;
+  readonly #checksum: ChecksumRanges;
+  readonly #geometry: DwbGeometry;
+  readonly #ring: Ring;
+  /** The slots as they are, or will be, in the file: consecutive full slots are one write. */
+  readonly #mirror: Arena;
+  #staged: RingEntry[] = [];
+  /** Batches that were taken and not settled. Resolves to undefined or the failure. */
+  readonly #inFlight = new Set<Promise<void>>();
+  #state: State = { name: "open" };
+  #closing: Promise<void> | undefined;
+  #hasUnrecovered: boolean;
+  #bytesWritten = 0;
+  #flushes = 0;
+  #images = 0;
+  #voids = 0;
+
+  /** @internal */
+  constructor(
+    io: IoBackend,
+    file: IoFile,
+    mode: "buffered" | "direct",
+    id: Uint8Array,
+    geometry: DwbGeometry,
+    found: DwbImages,
+    next: number,
+  ) {
+    this.#io = io;
+    this.#file = file;
+    this.#checksum = io.checksum ?? softwareChecksum;
+    this.#geometry = geometry;
+    this.#ring = new Ring(geometry);
+    this.#mirror = io.arena(geometry.slots * geometry.slotStride);
+    this.path = file.path;
+    this.mode = mode;
+    this.id = id;
+    this.slots = geometry.slots;
+    this.slotBytes = geometry.slotBytes;
+    this.blockBytes = geometry.blockBytes;
+    this.slotStride = geometry.slotStride;
+    this.maxImageBytes = maxImageBytes(geometry);
+    const oldestFirst = [...found].reverse();
+    for (const image of oldestFirst)
+      this.#ring.remember(
+        image.ringSequence,
+        {
+          kind: KIND_IMAGE,
+          key: image.key,
+          target: image.target,
+          offset: image.offset,
+          version: image.version,
+          length: image.length,
+          stored: image.stored.length,
+        },
+        image.stored,
+      );
+    this.#ring.startAt(next);
+    this.#hasUnrecovered = oldestFirst.length > 0;
+  }
+
+  get stats(): DwbStats {
+    return {
+      bytesWritten: this.#bytesWritten,
+      flushes: this.#flushes,
+      images: this.#images,
+      voids: this.#voids,
+      slotsUsed: this.slots - this.#ring.freeSlots,
+      slotsFree: this.#ring.freeSlots,
+    };
+  }
+
+  /** The failure that poisoned the buffer, if one did. */
+  get failure(): unknown {
+    return this.#state.name === "failed" ? this.#state.cause : undefined;
+  }
+
+  /** The file held images when it was opened, and `releaseRecovered()` has not been called since. */
+  get hasUnrecovered(): boolean {
+    return this.#hasUnrecovered;
+  }
+
+  /**
+   * States that nothing the file held when it was opened is needed any more to put a torn page right: every page that was torn has been put
+   * back and its home is synced. The images stay there to be recovered until their slots are used again. Idempotent.
+   */
+  releaseRecovered(): void {
+    this.#hasUnrecovered = false;
+  }
+
+  /**
+   * Whether an image with `storedBytes` to store can be staged: now, later (when earlier tickets are released), or never.
+   * `length`: of the whole image, where it is more.
+   */
+  fits(storedBytes: number, length = storedBytes): "now" | "later" | "never" {
+    const slots = slotsFor(this.#geometry, storedBytes);
+    if (slots > this.slots || length > this.maxImageBytes) return "never";
+    return slots > this.#ring.freeSlots || this.#hasUnrecovered ? "later" : "now";
+  }
+
+  /**
+   * Copies an image into the next slots. It is durable once a `flush`, or the steps of a `takeSteps`, have completed: only then may its home be
+   * written. Throws, and has then staged nothing: `DWB_FULL`, `DWB_TOO_LARGE`, `DWB_UNRECOVERED`, `DWB_ARGUMENT`, `DWB_CLOSED`, `DWB_FAILED`.
+   */
+  stage(image: DwbInput): DwbTicket {
+    const { bytes, length = bytes.length } = image;
+    if (!Number.isSafeInteger(length) || length < 1 || length < bytes.length)
+      throw new DwbError(
+        "DWB_ARGUMENT",
+        `length must be at least the ${bytes.length} bytes given, and 1; not ${length}`,
+      );
+    const offset = toU64(image.offset, "offset");
+    if (offset > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new DwbError("DWB_ARGUMENT", `offset must be at most 2^53 - 1, not ${offset}`);
+    if (length > this.maxImageBytes)
+      throw new DwbError(
+        "DWB_TOO_LARGE",
+        `an image of ${length} bytes; this buffer takes up to ${this.maxImageBytes}`,
+      );
+    const contents: RingContents = {
+      kind: KIND_IMAGE,
+      key: toU64(image.key, "key"),
+      target: toU64(image.target, "target"),
+      offset: Number(offset),
+      version: toU64(image.version, "version"),
+      length,
+      stored: bytes.length,
+    };
+    return this.#take(contents, bytes);
+  }
+
+  /**
+   * Takes a slot that says: every older copy of this key is void. To be durable before the key's home is written unprotected, or an older image could
+   * replace, after a crash, what was acknowledged since. Release it when that home is synced. Throws as `stage` does.
+   */
+  stageVoid(key: number | bigint): DwbTicket {
+    const contents: RingContents = {
+      kind: KIND_VOID,
+      key: toU64(key, "key"),
+      target: 0n,
+      offset: 0,
+      version: 0n,
+      length: 0,
+      stored: 0,
+    };
+    return this.#take(contents, new Uint8Array());
+  }
+
+  /**
+   * The steps that make everything staged so far durable: for a caller that puts them at the front of its own chain. Until the batch is settled its slots
+   * are in flight. Throws `DWB_CLOSED`, `DWB_FAILED`.
+   */
+  takeSteps(): DwbBatch {
+    this.#assertOpen();
+    return this.#takeBatch();
+  }
+
+  /**
+   * Resolves when everything staged before the call is durable, batches of `takeSteps` included. Nothing staged: nothing is
+   * written. Concurrent calls are fine. Rejects with `DWB_FAILED`, `DWB_CLOSED`.
+   */
+  async flush(): Promise<void> {
+    this.#assertOpen();
+    await this.#flush();
+  }
+
+  /** Stages an image and flushes it. Rejects as `stage` and `flush` do. */
+  async write(image: DwbInput): Promise<DwbTicket> {
+    const ticket = this.stage(image);
+    await this.flush();
+    return ticket;
+  }
+
+  /**
+   * States that the home location of a ticket's image is synced. Its slots are free once all older tickets are released too, and their
+   * own writes have completed. The image stays to be recovered until then, and after, until its slots are used again. Idempotent; throws
+   * `DWB_ARGUMENT` for a ticket of another buffer.
+   */
+  release(ticket: DwbTicket): void {
+    if (!(ticket instanceof RingEntry) || ticket.ring !== this.#ring)
+      throw new DwbError("DWB_ARGUMENT", "the ticket is not one of this buffer");
+    ticket.released = true;
+    this.#ring.freeReleased();
+  }
+
+  /** The newest durable image of a key: of this process or found when the file was opened. `undefined` where there is none, or it is void. */
+  recover(key: number | bigint): DwbImage | undefined {
+    const entry = this.#ring.newest(toU64(key, "key"));
+    return entry && new DwbImage(entry, entry.found?.slice() ?? this.#storedOf(entry));
+  }
+
+  /** Whether `recover` would find an image. */
+  holds(key: number | bigint): boolean {
+    return this.#ring.newest(toU64(key, "key")) !== undefined;
+  }
+
+  /** Flushes what is staged, waits for batches in flight, and closes the file, also where that fails. Idempotent. Rejects with `DWB_FAILED`. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const flushed = this.#state.name === "open" ? this.#flush() : Promise.allSettled(this.#inFlight);
+    if (this.#state.name === "open") this.#state = { name: "closed" };
+    try {
+      await flushed;
+    } finally {
+      await this.#file.close();
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#state.name === "failed") throw this.#failedError(this.#state.cause);
+    if (this.#state.name === "closed") throw new DwbError("DWB_CLOSED", `${this.path} is closed`);
+  }
+
+  #failedError(cause: unknown): DwbError {
+    return new DwbError(
+      "DWB_FAILED",
+      `the double-write buffer ${this.path} failed and protects nothing any more`,
+      cause,
+    );
+  }
+
+  #take(contents: RingContents, bytes: Uint8Array): RingEntry {
+    this.#assertOpen();
+    if (this.#hasUnrecovered)
+      throw new DwbError(
+        "DWB_UNRECOVERED",
+        `${this.path} holds images of an earlier life; recover, then call releaseRecovered()`,
+      );
+    const entry = this.#ring.take(contents);
+    for (let part = 0; part < entry.slots; part++) this.#encode(entry, part, bytes);
+    this.#staged.push(entry);
+    return entry;
+  }
+
+  #encode(entry: RingEntry, part: number, bytes: Uint8Array): void {
+    const { slotBytes } = this.#geometry;
+    const start = this.#mirrorStart(entry.ringSequence + part);
+    const stored = bytes.subarray(part * slotBytes, (part + 1) * slotBytes);
+    const slot = this.#mirror.bytes.subarray(start, start + this.#geometry.slotStride);
+    encodeSlot(slot, this.id, this.#geometry, {
+      ...entry,
+      ringSequence: entry.ringSequence + part,
+      first: entry.ringSequence,
+      part,
+      parts: entry.slots,
+      stored: stored.length,
+    });
+    slot.set(stored, SLOT_HEADER_BYTES);
+    // Nothing of the slot's former contents is written again behind the image.
+    slot.fill(0, SLOT_HEADER_BYTES + stored.length, this.#usedBytes(stored.length));
+  }
+
+  #mirrorStart(ringSequence: number): number {
+    return slotIndex(this.#geometry, ringSequence) * this.#geometry.slotStride;
+  }
+
+  /** Bytes of a slot that are written: whole blocks. */
+  #usedBytes(stored: number): number {
+    const { blockBytes } = this.#geometry;
+    return Math.ceil((SLOT_HEADER_BYTES + stored) / blockBytes) * blockBytes;
+  }
+
+  #storedInPart(entry: RingEntry, part: number): number {
+    return Math.min(this.slotBytes, entry.stored - part * this.slotBytes);
+  }
+
+  #storedOf(entry: RingEntry): Uint8Array {
+    const stored = new Uint8Array(entry.stored);
+    for (let part = 0; part < entry.slots; part++) {
+      const from = this.#mirrorStart(entry.ringSequence + part) + SLOT_HEADER_BYTES;
+      stored.set(
+        this.#mirror.bytes.subarray(from, from + this.#storedInPart(entry, part)),
+        part * this.slotBytes,
+      );
+    }
+    return stored;
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#takeBatch();
+    if (batch.steps.length > 0) this.#io.submit(batch.steps).then(batch.done, batch.failed);
+    // All of them, not only this one: what was staged before may be in a batch that was taken earlier.
+    await Promise.all(this.#inFlight);
+  }
+
+  #takeBatch(): DwbBatch {
+    const entries = this.#staged;
+    this.#staged = [];
+    if (entries.length === 0) return { steps: [], done: () => undefined, failed: () => undefined };
+    const slots = entries.flatMap((entry) =>
+      Array.from({ length: entry.slots }, (_, part) => ({
+        start: this.#mirrorStart(entry.ringSequence + part),
+        stored: this.#storedInPart(entry, part),
+      })),
+    );
+    sealSlots(this.#mirror.bytes, slots, this.#checksum);
+    const steps = this.#steps(slots);
+    const { promise, settle } = settlement();
+    this.#inFlight.add(promise);
+    return {
+      steps,
+      done: () => {
+        if (!settle.resolve()) return;
+        this.#inFlight.delete(promise);
+        this.#completed(entries, steps);
+      },
+      failed: (error) => {
+        if (this.#state.name !== "failed") this.#state = { name: "failed", cause: error };
+        settle.reject(this.#failedError(this.#state.cause));
+        this.#inFlight.delete(promise);
+      },
+    };
+  }
+
+  /** One write per run of slots without a gap between them, and one sync for all; a single write is made durable by itself. */
+  #steps(slots: readonly { readonly start: number; readonly stored: number }[]): Step[] {
+    const runs: { start: number; end: number }[] = [];
+    for (const { start, stored } of slots) {
+      const last = runs.at(-1);
+      const end = start + this.#usedBytes(stored);
+      if (last?.end === start) last.end = end;
+      else runs.push({ start, end });
+    }
+    const writes = runs.map(
+      ({ start, end }): WriteStep => ({
+        kind: "write",
+        file: this.#file,
+        region: { arena: this.#mirror, start, length: end - start },
+        offset: SLOTS_START + start,
+        // Safe in place of a sync: no other write of this batch waits for one, and every batch brings its own.
+        ...(runs.length === 1 ? { durable: true } : {}),
+      }),
+    );
+    return runs.length === 1 ? writes : [...writes, { kind: "sync", file: this.#file }];
+  }
+
+  #completed(entries: readonly RingEntry[], steps: readonly Step[]): void {
+    for (const entry of entries) {
+      entry.durable = true;
+      if (entry.kind === KIND_VOID) this.#voids++;
+      else this.#images++;
+    }
+    const written = steps.reduce((sum, step) => sum + (step.kind === "write" ? step.region.length : 0), 0);
+    this.#bytesWritten += written;
+    this.#flushes++;
+    countBytes(written);
+    this.#ring.freeReleased();
+  }
+}
+
+function settlement() {
+  let resolvePromise: () => void = () => undefined;
+  let rejectPromise: (error: unknown) => void = () => undefined;
+  let settled = false;
+  const promise = new Promise<void>((resolve, reject) => {
+    resolvePromise = resolve;
+    rejectPromise = reject;
+  });
+  // Whoever waits hears of it; where nobody does, the state of the buffer still says so.
+  promise.catch(() => undefined);
+  const once = (act: () => void): boolean => {
+    if (settled) return false;
+    settled = true;
+    act();
+    return true;
+  };
+  return {
+    promise,
+    settle: {
+      resolve: () => once(resolvePromise),
+      reject: (error: unknown) => once(() => rejectPromise(error)),
+    },
+  };
+}
