@@ -1,0 +1,31 @@
+/**
+ * What went wrong, stable across releases:
+ *
+ * - `RECORD_ARGUMENT`: the caller handed in something that can't be (a payload that is no `Uint8Array`, a type that is
+ *   no u32, a frame that isn't wholly inside the bytes). Nothing was written.
+ * - `RECORD_TOO_LARGE`: a record that can't fit: above {@link MAX_PAYLOAD_BYTES}, or no room for it in this frame.
+ * - `RECORD_MALFORMED`: bytes that should be a record and aren't: lengths that don't add up, padding that isn't zero.
+ * - `RECORD_CHECKSUM`: the checksum doesn't match the bytes.
+ * - `LSN_EXHAUSTED`: no LSN is left for the record ({@link MAX_LSN}).
+ * - `UNSUPPORTED_FORMAT`: intact (its checksum is right), but written by rules this version doesn't know: another
+ *   version, kind, flag or cipher, something in a field that must be zero, a count above 2^53 − 1. Guessing here would
+ *   lose data: to take it for "no valid frame" would be to cut the log there.
+ */
+export type RecordErrorCode =
+  | "RECORD_ARGUMENT"
+  | "RECORD_TOO_LARGE"
+  | "RECORD_MALFORMED"
+  | "RECORD_CHECKSUM"
+  | "LSN_EXHAUSTED"
+  | "UNSUPPORTED_FORMAT";
+
+/** The only error this package throws, whatever bytes it is given. */
+export class RecordError extends Error {
+  override readonly name = "RecordError";
+  readonly code: RecordErrorCode;
+
+  constructor(code: RecordErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

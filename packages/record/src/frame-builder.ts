@@ -1,0 +1,277 @@
+import { requireBlockBytes, requireChecksum, requireCount, requireId, setCount, viewOf } from "./binary.js";
+import { chooseBoundaryMask, toggleMask } from "./boundary-mask.js";
+import { FRAME_HEADER_BYTES, FRAMES_START, MAX_LSN, OPEN_BODY_BYTES } from "./constants.js";
+import { type ChecksumRanges, checksumRanges, crc32c, crc32cWords } from "./crc32c.js";
+import { RecordError } from "./errors.js";
+import { FRAME_KINDS, type FrameKind, frameChecksum, paddedFrameBytes } from "./frame-header.js";
+import { FRAME_MAGIC } from "./magic.js";
+import type { OpenBody } from "./open-body.js";
+import { writeOpenBody } from "./open-body.js";
+import { type RecordInput, recordBytes, verifyRecord, writeRecord } from "./record.js";
+
+/** What a frame's header states besides what the builder knows. All numbers are safe integers. */
+export interface FrameFields {
+  /** A data frame needs at least one record, the others must have none. */
+  readonly kind: FrameKind;
+  /** 16 bytes. */
+  readonly logId: Uint8Array;
+  /** 16 bytes. */
+  readonly incarnation: Uint8Array;
+  /** Of the segment, from 1. */
+  readonly sequence: number;
+  /** Where the frame will be in the segment: a multiple of the block size, at least {@link FRAMES_START}. */
+  readonly offset: number;
+  /** From 1. */
+  readonly frameNumber: number;
+  /** Of the first record, or, without records, of the next record to come; from 1. */
+  readonly firstLsn: number;
+  /** Every frame with a number below this one is durable. At most `frameNumber`. */
+  readonly watermark: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly time: number;
+  /** The `checksum` of the frame before; 0n for a log's first frame. */
+  readonly chain: bigint;
+  /** An open frame's body; only that kind has one, and must. */
+  readonly open?: OpenBody;
+}
+
+/** A frame ready to be written: `paddedLength` bytes from the builder's `start`. */
+export interface SealedFrame {
+  /** Header and body, in bytes. */
+  readonly length: number;
+  /** To the end of the last block, in bytes: what is to be written. */
+  readonly paddedLength: number;
+  /** What the next frame's `chain` must be. */
+  readonly checksum: bigint;
+}
+
+/**
+ * Builds frames in place, one after another, in memory handed in (the back end's arena). One copy of each payload,
+ * nothing allocated per record, one call of `checksum` per frame: `begin`, any number of `append`s, `seal`.
+ */
+export class FrameBuilder {
+  /** In bytes. */
+  readonly blockBytes: number;
+  readonly #checksum: ChecksumRanges;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #view: DataView = viewOf(this.#bytes);
+  #start = 0;
+  #end = 0;
+  #limit = 0;
+  #recordCount = 0;
+  #open = false;
+  /** (start, length) of what each record's checksum covers, and at the end of the rest. Grows, never shrinks. */
+  #ranges = new Uint32Array(2 * 64);
+  #sums = new Uint32Array(64);
+
+  /** @throws RecordError `RECORD_ARGUMENT` for a block size that isn't a power of two from 4,096 to 65,536. */
+  constructor(blockBytes: number, checksum: ChecksumRanges = checksumRanges) {
+    requireBlockBytes(blockBytes);
+    this.blockBytes = blockBytes;
+    this.#checksum = checksum;
+  }
+
+  /**
+   * Begins a frame at `bytes[start]`, for at most `capacity` bytes. What is there is overwritten, padding included; what
+   * had been begun before and not sealed is given up.
+   *
+   * @throws RecordError `RECORD_ARGUMENT` when start or capacity isn't a multiple of the block size, the capacity is 0,
+   * or they aren't inside the bytes (of which only the first 4 GiB count).
+   */
+  begin(bytes: Uint8Array, start: number, capacity: number): void {
+    requireCount(start, 0, "the start of a frame");
+    requireCount(capacity, this.blockBytes, "the capacity of a frame");
+    const end = start + capacity;
+    if (start % this.blockBytes !== 0 || capacity % this.blockBytes !== 0) {
+      throw new RecordError(
+        "RECORD_ARGUMENT",
+        `start ${start} and capacity ${capacity} of a frame must be multiples of ${this.blockBytes}`,
+      );
+    }
+    if (end > bytes.length || end > 0xffffffff) {
+      throw new RecordError(
+        "RECORD_ARGUMENT",
+        `a frame up to byte ${end} is outside of ${bytes.length} bytes`,
+      );
+    }
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#view = viewOf(bytes);
+    }
+    this.#start = start;
+    this.#end = start + FRAME_HEADER_BYTES;
+    this.#limit = end;
+    this.#recordCount = 0;
+    this.#open = true;
+  }
+
+  /** Is there room for a record of this many bytes (header and padding included: `recordBytes`, `validateRecord`)? */
+  fits(bytes: number): boolean {
+    return this.#open && this.#end + bytes <= this.#limit;
+  }
+
+  /** Records appended since `begin`. */
+  get recordCount(): number {
+    return this.#recordCount;
+  }
+
+  /** Bytes of header and records so far. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Bytes to the end of the last block so far. */
+  get paddedLength(): number {
+    return paddedFrameBytes(this.length, this.blockBytes);
+  }
+
+  /**
+   * Appends a record that passed `validateRecord`; its payload is copied.
+   *
+   * @throws RecordError `RECORD_TOO_LARGE` when it doesn't fit; nothing has changed then.
+   */
+  append(input: RecordInput): void {
+    const at = this.#claim(recordBytes(input.payload.length));
+    this.#add(at, writeRecord(this.#bytes, this.#view, at, input));
+  }
+
+  /**
+   * Appends a record encoded beforehand. Its LSN follows from its place, as ever.
+   *
+   * @throws RecordError `RECORD_MALFORMED` when the bytes aren't exactly one record; `RECORD_CHECKSUM`;
+   * `RECORD_TOO_LARGE` when it doesn't fit. The frame is as before then.
+   */
+  appendEncoded(encoded: Uint8Array): void {
+    const at = this.#claim(encoded.length);
+    // Copied first and verified where it is now: the caller's bytes may be shared memory.
+    this.#bytes.set(encoded, at);
+    const end = at + encoded.length;
+    verifyRecord(this.#bytes, this.#view, at, end);
+    this.#add(at, end);
+  }
+
+  /**
+   * Completes the frame: checksums, padding, boundary mask, header. After it the builder waits for the next `begin`.
+   *
+   * @throws RecordError `RECORD_ARGUMENT` when a field can't be or doesn't fit the records; `LSN_EXHAUSTED` when the
+   * last record's LSN would be above {@link MAX_LSN}. The frame can be sealed with other fields then.
+   */
+  seal(fields: FrameFields): SealedFrame {
+    this.#validate(fields);
+    const bytes = this.#bytes;
+    const view = this.#view;
+    const start = this.#start;
+    const recordCount = this.#recordCount;
+    // Without records, the rest begins behind the header and an open frame's body is in it.
+    const restStart = this.#end;
+    const end = fields.open === undefined ? restStart : restStart + OPEN_BODY_BYTES;
+    const length = end - start;
+    const paddedLength = paddedFrameBytes(length, this.blockBytes);
+    if (fields.open !== undefined) writeOpenBody(bytes, view, restStart, fields.open);
+    bytes.fill(0, end, start + paddedLength);
+
+    this.#reserve(recordCount + 1);
+    const ranges = this.#ranges;
+    const sums = this.#sums;
+    ranges[2 * recordCount] = restStart;
+    ranges[2 * recordCount + 1] = start + paddedLength - restStart;
+    this.#checksum(bytes, ranges, recordCount + 1, sums);
+    for (let i = 0; i < recordCount; i++) view.setUint32(ranges[2 * i]! - 4, sums[i]!, true);
+    const bodyChecksum = crc32cWords(sums, 0, recordCount + 1);
+
+    const mask = chooseBoundaryMask(view, start, length, this.blockBytes);
+    if (mask !== 0n) toggleMask(view, start, length, this.blockBytes, mask);
+
+    bytes.fill(0, start, start + FRAME_HEADER_BYTES);
+    bytes.set(FRAME_MAGIC, start);
+    view.setUint32(start + 12, bodyChecksum, true);
+    view.setUint32(start + 16, length, true);
+    view.setUint32(start + 20, recordCount, true);
+    view.setUint16(start + 24, FRAME_KINDS.indexOf(fields.kind) + 1, true);
+    bytes.set(fields.logId, start + 32);
+    bytes.set(fields.incarnation, start + 48);
+    setCount(view, start + 64, fields.sequence);
+    setCount(view, start + 72, fields.offset);
+    setCount(view, start + 80, fields.frameNumber);
+    setCount(view, start + 88, fields.firstLsn);
+    setCount(view, start + 96, fields.watermark);
+    setCount(view, start + 104, fields.time);
+    view.setBigUint64(start + 112, fields.chain, true);
+    view.setBigUint64(start + 120, mask, true);
+    const headerChecksum = crc32c(bytes, start + 12, start + FRAME_HEADER_BYTES);
+    view.setUint32(start + 8, headerChecksum, true);
+    this.#open = false;
+    return { length, paddedLength, checksum: frameChecksum(headerChecksum, bodyChecksum) };
+  }
+
+  /** Where a record of this many bytes goes. */
+  #claim(bytes: number): number {
+    if (!this.fits(bytes)) {
+      throw new RecordError(
+        "RECORD_TOO_LARGE",
+        this.#open
+          ? `a record of ${bytes} bytes does not fit the ${this.#limit - this.#end} left in this frame`
+          : "no frame has been begun",
+      );
+    }
+    return this.#end;
+  }
+
+  #add(at: number, end: number): void {
+    const i = this.#recordCount;
+    if (i === this.#sums.length) this.#reserve(i + 1);
+    this.#ranges[2 * i] = at + 4;
+    this.#ranges[2 * i + 1] = end - at - 4;
+    this.#recordCount = i + 1;
+    this.#end = end;
+  }
+
+  #reserve(count: number): void {
+    if (count <= this.#sums.length) return;
+    const size = Math.max(count, 2 * this.#sums.length);
+    const ranges = new Uint32Array(2 * size);
+    ranges.set(this.#ranges);
+    this.#ranges = ranges;
+    this.#sums = new Uint32Array(size);
+  }
+
+  #validate(fields: FrameFields): void {
+    const { kind, open } = fields;
+    if (!this.#open) throw argument("no frame has been begun");
+    if (!FRAME_KINDS.includes(kind)) throw argument(`there is no frame kind ${String(kind)}`);
+    if ((kind === "data") !== this.#recordCount > 0) {
+      throw argument(`a frame of kind ${kind} can't have ${this.#recordCount} records`);
+    }
+    if ((kind === "open") !== (open !== undefined))
+      throw argument("an open frame, and no other, has an open body");
+    if (open !== undefined) {
+      requireId(open.dwbId, "the DWB id");
+      if (open.ack !== "wal" && open.ack !== "dwb") throw argument(`there is no ack ${String(open.ack)}`);
+    }
+    requireId(fields.logId, "the log id");
+    requireId(fields.incarnation, "the incarnation");
+    requireCount(fields.sequence, 1, "the segment sequence");
+    requireCount(fields.offset, FRAMES_START, "the file offset");
+    requireCount(fields.frameNumber, 1, "the frame number");
+    requireCount(fields.firstLsn, 1, "the first LSN");
+    requireCount(fields.watermark, 0, "the watermark");
+    requireCount(fields.time, 0, "the time");
+    requireChecksum(fields.chain, "the chain");
+    if (fields.offset % this.blockBytes !== 0) {
+      throw argument(`the file offset must be a multiple of ${this.blockBytes}, not ${fields.offset}`);
+    }
+    if (fields.watermark > fields.frameNumber) {
+      throw argument(`the watermark ${fields.watermark} is above the frame number ${fields.frameNumber}`);
+    }
+    if (fields.firstLsn > MAX_LSN - this.#recordCount + 1) {
+      throw new RecordError(
+        "LSN_EXHAUSTED",
+        `${this.#recordCount} records from LSN ${fields.firstLsn} on would go beyond ${MAX_LSN}`,
+      );
+    }
+  }
+}
+
+function argument(message: string): RecordError {
+  return new RecordError("RECORD_ARGUMENT", message);
+}
