@@ -179,8 +179,8 @@ export class FrameBuilder {
     for (let i = 0; i < recordCount; i++) view.setUint32(ranges[2 * i]! - 4, sums[i]!, true);
     const bodyChecksum = crc32cWords(sums, 0, recordCount + 1);
 
-    const mask = chooseBoundaryMask(view, start, length, this.blockBytes);
-    if (mask !== 0n) toggleMask(view, start, length, this.blockBytes, mask);
+    const mask = chooseBoundaryMask(view, start, length);
+    if (mask !== 0n) toggleMask(view, start, length, mask);
 
     bytes.fill(0, start, start + FRAME_HEADER_BYTES);
     bytes.set(FRAME_MAGIC, start);

@@ -61,7 +61,7 @@ export class FrameVerifier {
     const sums = this.#sums;
     let count = 0;
     const verdicts = frames.map(({ header, at }) => {
-      unmaskFrame(bytes, at, header, this.blockBytes);
+      unmaskFrame(bytes, at, header);
       const added = this.#addRanges(bytes, view, header, at, count);
       count += added;
       return added > 0;
@@ -80,7 +80,7 @@ export class FrameVerifier {
         }
         verdicts[f] = right;
       }
-      if (!verdicts[f]) remaskFrame(bytes, at, header, this.blockBytes);
+      if (!verdicts[f]) remaskFrame(bytes, at, header);
     }
     return verdicts;
   }

@@ -34,7 +34,7 @@ export function* intactRecords(
     // In a copy, as a search for frames must not meet what a payload holds. Rare, and no larger than what is there.
     bytes = copyBytes(bytes, at, end);
     at = 0;
-    toggleMask(viewOf(bytes), 0, bytes.length, blockBytes, header.boundaryMask);
+    toggleMask(viewOf(bytes), 0, bytes.length, header.boundaryMask);
   }
   const view = viewOf(bytes);
   const limit = Math.min(at + header.length, bytes.length);
