@@ -1,0 +1,71 @@
+#include "task.h"
+
+#include <errno.h>
+
+#include <memory>
+
+namespace stonewal {
+
+bool Task::Start(napi_env env, napi_value keep, napi_value done, Work work, Result result) {
+  std::unique_ptr<Task> task(new Task(std::move(work), std::move(result)));
+  napi_value name;
+  const bool started =
+      napi_create_reference(env, done, 1, &task->done_) == napi_ok &&
+      (keep == nullptr || napi_create_reference(env, keep, 1, &task->keep_) == napi_ok) &&
+      napi_create_string_utf8(env, "stonewal:io-pwrite", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_create_async_work(env, nullptr, name, &Task::Run, &Task::Finish, task.get(), &task->handle_) == napi_ok &&
+      napi_queue_async_work(env, task->handle_) == napi_ok;
+  if (!started) {
+    task->Release(env);
+    return false;
+  }
+  task.release();  // now the pool's, until Finish
+  return true;
+}
+
+void Task::Run(napi_env, void* data) {
+  Task* const task = static_cast<Task*>(data);
+  task->failure_ = task->work_();
+}
+
+void Task::Finish(napi_env env, napi_status status, void* data) {
+  std::unique_ptr<Task> task(static_cast<Task*>(data));
+  if (status != napi_ok) task->failure_ = Failed(ECANCELED, "", "uv_queue_work");
+  task->CallDone(env);
+  task->Release(env);
+}
+
+// Raw calls with their status looked at, not the C++ wrapper: that one ends the process when an environment that is
+// going away answers with an error.
+void Task::CallDone(napi_env env) {
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_value arguments[6];
+  napi_value done;
+  napi_value receiver;
+  const bool ready =
+      napi_get_reference_value(env, done_, &done) == napi_ok && done != nullptr &&
+      napi_get_undefined(env, &receiver) == napi_ok &&
+      napi_create_int32(env, failure_.error, &arguments[0]) == napi_ok &&
+      napi_create_string_utf8(env, failure_.operation, NAPI_AUTO_LENGTH, &arguments[1]) == napi_ok &&
+      napi_create_string_utf8(env, failure_.syscall, NAPI_AUTO_LENGTH, &arguments[2]) == napi_ok &&
+      napi_create_double(env, static_cast<double>(failure_.step), &arguments[3]) == napi_ok &&
+      napi_get_boolean(env, failure_.poisoned, &arguments[4]) == napi_ok;
+  if (ready) {
+    arguments[5] = receiver;
+    if (!failure_ && result_) arguments[5] = result_(env);
+    if (arguments[5] != nullptr) napi_call_function(env, receiver, done, 6, arguments, nullptr);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+void Task::Release(napi_env env) {
+  if (keep_ != nullptr) napi_delete_reference(env, keep_);
+  if (done_ != nullptr) napi_delete_reference(env, done_);
+  if (handle_ != nullptr) napi_delete_async_work(env, handle_);
+  keep_ = nullptr;
+  done_ = nullptr;
+  handle_ = nullptr;
+}
+
+}  // namespace stonewal

@@ -1,0 +1,49 @@
+// One trip to Node's thread pool.
+//
+// A task is made on the JavaScript thread, runs once on a pool thread, and is finished and deleted on the JavaScript
+// thread again. It owns, until then: a strong reference to `keep` (the arenas' views, so that the garbage collector
+// does not free memory that the kernel reads or writes), one to `done`, and whatever `work` has captured (shared
+// ownership of the open file).
+//
+// When an environment ends (worker.terminate(), the end of a worker) Node waits for the tasks in flight before it
+// frees the heap, and still calls Finish. JavaScript can't be called any more then: every call just fails, and what
+// matters is that nothing throws or aborts and that the references are let go. At process.exit() the pool finishes
+// what is queued and the process ends without Finish.
+#pragma once
+
+#include <node_api.h>
+
+#include <functional>
+
+#include "failure.h"
+
+namespace stonewal {
+
+class Task {
+ public:
+  // On a pool thread; may block; must not touch any JavaScript value.
+  using Work = std::function<Failure()>;
+  // On the JavaScript thread after `work` succeeded: what `done` is given. Null when it can't be made.
+  using Result = std::function<napi_value(napi_env)>;
+
+  // Calls done(errno, operation, syscall, step, poisoned, value) once, later. `keep` may be null. Returns false, with
+  // nothing started and nothing kept, when the environment can't start a task any more.
+  static bool Start(napi_env env, napi_value keep, napi_value done, Work work, Result result = nullptr);
+
+ private:
+  Task(Work work, Result result) : work_(std::move(work)), result_(std::move(result)) {}
+
+  static void Run(napi_env env, void* data);
+  static void Finish(napi_env env, napi_status status, void* data);
+  void CallDone(napi_env env);
+  void Release(napi_env env);
+
+  Work work_;
+  Result result_;
+  Failure failure_;
+  napi_async_work handle_ = nullptr;
+  napi_ref keep_ = nullptr;
+  napi_ref done_ = nullptr;
+};
+
+}  // namespace stonewal

@@ -1,0 +1,26 @@
+import type { IoLock } from "@stonewal/io";
+import { complete } from "./failure.js";
+import type { Handle, NativeAddon } from "./native.js";
+
+/** A held lock. Its back end keeps it reachable: the addon lets go of one that is collected. */
+export class PwriteLock implements IoLock {
+  readonly #native: NativeAddon;
+  readonly #path: string;
+  readonly #handle: Handle;
+  readonly #released: (lock: PwriteLock) => void;
+  #releasing: Promise<void> | undefined;
+
+  constructor(native: NativeAddon, path: string, handle: Handle, released: (lock: PwriteLock) => void) {
+    this.#native = native;
+    this.#path = path;
+    this.#handle = handle;
+    this.#released = released;
+  }
+
+  release(): Promise<void> {
+    this.#releasing ??= complete<undefined>(this.#path, (done) =>
+      this.#native.unlock(this.#handle, done),
+    ).finally(() => this.#released(this));
+    return this.#releasing;
+  }
+}

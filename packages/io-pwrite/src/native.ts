@@ -1,0 +1,80 @@
+import type { IoOperation } from "@stonewal/io";
+
+/** A file, or a lock, of the addon: opaque, and closed when it is collected. */
+export type Handle = { readonly __handle: unique symbol };
+
+/**
+ * How every call of the addon ends, once: `errno` 0 and a value, or what failed. `step` is the index in the chain,
+ * -1 outside one. `poisoned`: refused because of an earlier failed sync, whose errno this is.
+ */
+export type Done<T> = (
+  errno: number,
+  operation: IoOperation,
+  syscall: string,
+  step: number,
+  poisoned: boolean,
+  value: T,
+) => void;
+
+export interface DirectoryFacts {
+  readonly fileSystemType: number;
+  readonly fileSystemName: string;
+  readonly physicalBlock: number;
+  readonly directAlignment: number;
+  readonly atomicWriteMax: number;
+  readonly dsync: number;
+  readonly directErrno: number;
+  readonly directSyscall: string;
+}
+
+export const STEP_SYNC = 0;
+export const STEP_WRITE = 1;
+export const STEP_DURABLE_WRITE = 2;
+/** Numbers per step in what `submit` is given: kind, start, length, offset. */
+export const NUMBERS_PER_STEP = 4;
+
+export const ACCESS = { read: 0, write: 1, create: 2 } as const;
+
+export type NativeChecksum = (
+  bytes: Uint8Array,
+  ranges: Uint32Array,
+  count: number,
+  out: Uint32Array,
+) => boolean;
+
+/** native/addon.cc. Everything is copied out of the arguments during the call, except the arenas' memory. */
+export interface NativeAddon {
+  readonly hardwareChecksum: boolean;
+  readonly checksum: NativeChecksum;
+  readonly portableChecksum: NativeChecksum;
+  addressOf(bytes: Uint8Array): number;
+  submit(
+    files: readonly Handle[],
+    arenas: readonly (Uint8Array | undefined)[],
+    steps: Float64Array,
+    count: number,
+    done: Done<undefined>,
+  ): void;
+  open(path: string, access: number, direct: boolean, done: Done<[handle: Handle, alignment: number]>): void;
+  read(
+    file: Handle,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+    offset: number,
+    done: Done<number>,
+  ): void;
+  size(file: Handle, done: Done<number>): void;
+  writeZeros(file: Handle, offset: number, length: number, done: Done<undefined>): void;
+  truncate(file: Handle, length: number, done: Done<undefined>): void;
+  sync(file: Handle, done: Done<undefined>): void;
+  dropCache(file: Handle, done: Done<undefined>): void;
+  close(file: Handle, done: Done<undefined>): void;
+  rename(from: string, to: string, done: Done<undefined>): void;
+  syncDirectory(path: string, done: Done<undefined>): void;
+  lock(path: string, done: Done<Handle>): void;
+  unlock(lock: Handle, done: Done<undefined>): void;
+  isLocked(path: string, done: Done<boolean>): void;
+  probe(directory: string, done: Done<DirectoryFacts>): void;
+  fileSystem(path: string, done: Done<DirectoryFacts>): void;
+}
