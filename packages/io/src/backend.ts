@@ -9,7 +9,12 @@
  * call. `ranges` holds (start, length) pairs; `out[i]` receives the checksum of the i-th. One call per batch or
  * scan chunk, never one per record: a native call costs as much as checksumming 64 bytes.
  */
-export type ChecksumRanges = (bytes: Uint8Array, ranges: Uint32Array, count: number, out: Uint32Array) => void;
+export type ChecksumRanges = (
+  bytes: Uint8Array,
+  ranges: Uint32Array,
+  count: number,
+  out: Uint32Array,
+) => void;
 
 /**
  * Page-aligned memory that only the back end and its user share: a caller's own buffer may be transferred,
@@ -101,8 +106,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds, fractional, never going back. Its zero means nothing. */
   monotonic(): number;
-  /** Calls back once after `ms`. Does not keep the process alive. */
-  after(ms: number, callback: () => void): Timer;
+  /** Calls back once after `ms`. Keeps the process alive meanwhile only if `keepAlive` is true. */
+  after(ms: number, callback: () => void, keepAlive?: boolean): Timer;
 }
 
 /** What a directory's file system and device can do: probed, never assumed. */

@@ -1,0 +1,95 @@
+import type { Arena, IoBackend, IoFile } from "@stonewal/io";
+import { ANCHOR_BYTES, encodeAnchor, PREAMBLE_COPY_OFFSET } from "@stonewal/record";
+
+/** What the anchor states; see docs/format.md. */
+export interface AnchorState {
+  readonly trimLsn: number;
+  /** Every frame with a number below this is durable. */
+  readonly watermark: number;
+  /** The last durable LSN at that watermark. */
+  readonly durableLsn: number;
+}
+
+/**
+ * The log's anchor: two copies in one preallocated file, so that writing it needs no free space and one of them survives
+ * whatever a crash does to the other.
+ */
+export class AnchorFile {
+  readonly #io: IoBackend;
+  readonly #file: IoFile;
+  readonly #logId: Uint8Array;
+  readonly #blockBytes: number;
+  readonly #arena: Arena;
+  #generation: number;
+
+  private constructor(
+    io: IoBackend,
+    file: IoFile,
+    logId: Uint8Array,
+    blockBytes: number,
+    generation: number,
+  ) {
+    this.#io = io;
+    this.#file = file;
+    this.#logId = logId;
+    this.#blockBytes = blockBytes;
+    this.#generation = generation;
+    this.#arena = io.arena(2 * blockBytes);
+  }
+
+  /** Opens the anchor of a log; `generation` is that of the copy that was read. */
+  static async open(
+    io: IoBackend,
+    path: string,
+    logId: Uint8Array,
+    options: { direct: boolean; blockBytes: number; generation: number },
+  ): Promise<AnchorFile> {
+    const file = await io.open(path, { access: "write", direct: options.direct });
+    return new AnchorFile(io, file, logId, options.blockBytes, options.generation);
+  }
+
+  /** Makes the file of a new log. Its name is durable once the caller has synced the directory. */
+  static async create(
+    io: IoBackend,
+    path: string,
+    logId: Uint8Array,
+    options: { direct: boolean; blockBytes: number },
+  ): Promise<AnchorFile> {
+    const file = await io.open(path, { access: "create", direct: options.direct });
+    const anchor = new AnchorFile(io, file, logId, options.blockBytes, 0);
+    await file.writeZeros(0, ANCHOR_BYTES);
+    return anchor;
+  }
+
+  /** Resolves when both copies are durable. Not to be called again before that. */
+  async write(state: AnchorState): Promise<void> {
+    this.#generation += 1;
+    const { trimLsn: trimPoint, watermark, durableLsn } = state;
+    const encoded = encodeAnchor({
+      logId: this.#logId,
+      generation: this.#generation,
+      time: this.#io.clock.now(),
+      trimPoint,
+      watermark,
+      durableLsn,
+    });
+    for (const copy of [0, 1]) {
+      const from = copy * PREAMBLE_COPY_OFFSET;
+      this.#arena.bytes.set(encoded.subarray(from, from + this.#blockBytes), copy * this.#blockBytes);
+    }
+    const region = (copy: number) => ({
+      arena: this.#arena,
+      start: copy * this.#blockBytes,
+      length: this.#blockBytes,
+    });
+    // The first copy is durable before the second is touched: a crash can hurt only one.
+    await this.#io.submit([
+      { kind: "write", file: this.#file, region: region(0), offset: 0, durable: true },
+      { kind: "write", file: this.#file, region: region(1), offset: PREAMBLE_COPY_OFFSET, durable: true },
+    ]);
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}

@@ -1,0 +1,156 @@
+import type { IoBackend } from "@stonewal/io";
+import {
+  DEFAULT_BLOCK_BYTES,
+  FRAMES_START,
+  MAX_BLOCK_BYTES,
+  MAX_LSN,
+  MIN_BLOCK_BYTES,
+} from "@stonewal/record";
+import { WalError } from "./errors.js";
+
+/** How the double-write buffer is written; `off`: there is none. */
+export type DwbMode = "off" | "buffered" | "direct";
+
+export interface DwbSettings {
+  /** Default: as the log itself is written. */
+  readonly mode?: DwbMode;
+  /** Number of slots, default 64. An existing buffer keeps its own. */
+  readonly slots?: number;
+  /** Payload of a slot in bytes, a multiple of the block size, default 65,536. An existing buffer keeps its own. */
+  readonly slotBytes?: number;
+  /** Where the buffer lies; default `<directory>/dwb`. On another device it protects against more. */
+  readonly path?: string;
+  /**
+   * What happens when a write or sync of the buffer fails. `fail` (default): the writer is poisoned, as by any other failure.
+   * `degrade`: it goes on without a second copy, says so (`stonewal:dwb`, `protection`), and `attachDwb()` brings one back.
+   */
+  readonly onFailure?: "fail" | "degrade";
+}
+
+export interface WalOptions {
+  readonly io: IoBackend;
+  /** The log's own directory. Created, with its parents, unless `create` is false. */
+  readonly directory: string;
+  /** Whether a log may be created where there is none. Default true. */
+  readonly create?: boolean;
+  /**
+   * Past the page cache (O_DIRECT). Default: where the file system can. `true` where it can't is `WAL_UNSUPPORTED`. The layout
+   * on disk is the same, so a log may change sides at every open.
+   */
+  readonly direct?: boolean;
+  readonly dwb?: DwbMode | DwbSettings;
+  /** Size of new segments in bytes: 262,144 to 2^40, rounded up to the block size. Default 64 MiB. */
+  readonly segmentBytes?: number;
+  /** Block size of a new log, a power of two from 4,096 to 65,536. Default: the device's physical block, at least 4,096. */
+  readonly blockBytes?: number;
+  /** A frame is closed when it has grown to this many bytes, 64 KiB to 64 MiB. Default 1 MiB. A larger record gets a frame of its own. */
+  readonly frameBytes?: number;
+  /** Bound, in bytes, on the memory of records that are not durable yet; at least two frames. Default 32 MiB. */
+  readonly bufferBytes?: number;
+  /** How many freed segments wait to be used again, 1 to 1,024; more than that are removed. Default 2. */
+  readonly spareSegments?: number;
+  /** LSN of a new log's first record. Default 1. */
+  readonly startLsn?: number;
+  /**
+   * After this many milliseconds without a commit, what was appended and never synced is flushed, and a frame is written that bears
+   * witness of the last commit. Default 100. 0: never.
+   */
+  readonly idleMs?: number;
+  /** Milliseconds that a flush waits for more commits to join. Default 0: group commit needs no timer. */
+  readonly groupDelayMs?: number;
+  /** How many bytes of segments a reader that follows the log may keep from being freed. Default 1 GiB. */
+  readonly maxHeldBytes?: number;
+  /** Allow network and user-space file systems, on which fsync and locks may not mean what they say. Default false. */
+  readonly allowRemote?: boolean;
+}
+
+/** The options with their defaults, checked. */
+export interface Settings {
+  readonly create: boolean;
+  readonly dwb: Required<Omit<DwbSettings, "mode">> & { readonly mode: DwbMode | undefined };
+  readonly segmentBytes: number;
+  readonly blockBytes: number | undefined;
+  readonly frameBytes: number;
+  readonly bufferBytes: number;
+  readonly spareSegments: number;
+  readonly startLsn: number;
+  readonly idleMs: number;
+  readonly groupDelayMs: number;
+  readonly maxHeldBytes: number;
+  readonly allowRemote: boolean;
+}
+
+const MIB = 1024 * 1024;
+/** Preambles, the blocks kept for witnesses, and room for at least one frame of 64 KiB. */
+const MIN_SEGMENT_BYTES = 2 * FRAMES_START;
+
+function integer(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const given = value ?? fallback;
+  if (!Number.isSafeInteger(given) || given < min || given > max) {
+    throw new WalError(
+      "WAL_ARGUMENT",
+      `${name} must be an integer from ${min} to ${max}, not ${String(given)}`,
+    );
+  }
+  return given;
+}
+
+function oneOf<T extends string>(name: string, value: T | undefined, allowed: readonly T[]): void {
+  if (value !== undefined && !allowed.includes(value)) {
+    throw new WalError("WAL_ARGUMENT", `${name} must be one of ${allowed.join(", ")}, not ${String(value)}`);
+  }
+}
+
+/** Throws `WAL_ARGUMENT`, naming the option. */
+export function checkOptions(options: WalOptions): Settings {
+  if (typeof options.directory !== "string" || options.directory === "") {
+    throw new WalError("WAL_ARGUMENT", "directory must be a path");
+  }
+  const dwb: DwbSettings = typeof options.dwb === "string" ? { mode: options.dwb } : (options.dwb ?? {});
+  oneOf("dwb.mode", dwb.mode, ["off", "buffered", "direct"]);
+  oneOf("dwb.onFailure", dwb.onFailure, ["fail", "degrade"]);
+  const blockBytes = options.blockBytes;
+  if (blockBytes !== undefined) {
+    integer("blockBytes", blockBytes, DEFAULT_BLOCK_BYTES, MIN_BLOCK_BYTES, MAX_BLOCK_BYTES);
+    if ((blockBytes & (blockBytes - 1)) !== 0) {
+      throw new WalError("WAL_ARGUMENT", `blockBytes must be a power of two, not ${blockBytes}`);
+    }
+  }
+  // A multiple of every block size there is, so that a log may be opened with any.
+  const roundUp = (bytes: number) => Math.ceil(bytes / MAX_BLOCK_BYTES) * MAX_BLOCK_BYTES;
+  const frameBytes = roundUp(integer("frameBytes", options.frameBytes, MIB, 64 * 1024, 64 * MIB));
+  return {
+    create: options.create ?? true,
+    dwb: {
+      mode: dwb.mode,
+      slots: integer("dwb.slots", dwb.slots, 64, 1, 65536),
+      slotBytes: integer("dwb.slotBytes", dwb.slotBytes, 65536, MIN_BLOCK_BYTES, 64 * MIB),
+      path: dwb.path ?? `${options.directory}/dwb`,
+      onFailure: dwb.onFailure ?? "fail",
+    },
+    segmentBytes: roundUp(
+      integer("segmentBytes", options.segmentBytes, 64 * MIB, MIN_SEGMENT_BYTES, 2 ** 40),
+    ),
+    blockBytes,
+    frameBytes,
+    bufferBytes: integer(
+      "bufferBytes",
+      options.bufferBytes,
+      Math.max(32 * MIB, 4 * frameBytes),
+      2 * frameBytes,
+      2 ** 40,
+    ),
+    spareSegments: integer("spareSegments", options.spareSegments, 2, 1, 1024),
+    startLsn: integer("startLsn", options.startLsn, 1, 1, MAX_LSN),
+    idleMs: integer("idleMs", options.idleMs, 100, 0, 2 ** 31 - 1),
+    groupDelayMs: integer("groupDelayMs", options.groupDelayMs, 0, 0, 60_000),
+    maxHeldBytes: integer("maxHeldBytes", options.maxHeldBytes, 1024 * MIB, 0, Number.MAX_SAFE_INTEGER),
+    allowRemote: options.allowRemote ?? false,
+  };
+}

@@ -1,0 +1,703 @@
+import { type Dwb, openDwb } from "@stonewal/dwb";
+import type { IoBackend, IoLock, Timer } from "@stonewal/io";
+import { FRAMES_START, type LogRecord, type RecordInput } from "@stonewal/record";
+import {
+  follow,
+  type LogPlace,
+  type LogView,
+  locate,
+  type ReadOptions,
+  type RecoveryReport,
+  type ReplayOptions,
+  replay,
+} from "@stonewal/recovery";
+import type { AnchorFile } from "./anchor-file.js";
+import { WalError } from "./errors.js";
+import { channels } from "./events.js";
+import { FrameAssembler } from "./frame-assembler.js";
+import { GroupCommit } from "./group-commit.js";
+import { Holds } from "./holds.js";
+import type { DwbMode, Settings } from "./options.js";
+import { Protection } from "./protection.js";
+import { RoomQueue } from "./room-queue.js";
+import type { LiveSegment, SegmentStart, SegmentStore, Spare } from "./segment-store.js";
+import type { Counters, Protection as ProtectionState, WalStats } from "./stats.js";
+
+/** What opening a log has put together; see `open.ts`. */
+export interface WalParts {
+  readonly io: IoBackend;
+  readonly directory: string;
+  readonly settings: Settings;
+  readonly direct: boolean;
+  readonly dwbMode: DwbMode;
+  readonly blockBytes: number;
+  readonly logId: Uint8Array;
+  readonly incarnation: Uint8Array;
+  readonly lock: IoLock;
+  readonly store: SegmentStore;
+  readonly anchor: AnchorFile;
+  readonly dwb: Dwb | undefined;
+  readonly counters: Counters;
+  readonly trimLsn: number;
+  readonly position: { offset: number; frameNumber: number; nextLsn: number; chain: bigint };
+  readonly highestSequence: number;
+  readonly created: boolean;
+  readonly report: RecoveryReport | undefined;
+}
+
+/**
+ * A write-ahead log, open for writing. `append` gives a record its place in memory, at once; what makes it survive a power cut
+ * is `commit`, `flushUntil` or `sync`, whose promises resolve only when it would.
+ */
+export class Wal {
+  /** The back end in use. */
+  readonly io: IoBackend;
+  readonly directory: string;
+  /** Whether the log is written past the page cache. */
+  readonly direct: boolean;
+  /** Whether this opening created the log. */
+  readonly created: boolean;
+  /** What recovery found and did when the log was opened; `undefined` for a new log. */
+  readonly recovery: RecoveryReport | undefined;
+  readonly #parts: WalParts;
+  readonly #assembler: FrameAssembler;
+  readonly #commits: GroupCommit;
+  readonly #protection: Protection;
+  readonly #room: RoomQueue;
+  readonly #holds: Holds;
+  readonly #view: LogView;
+  readonly #store: SegmentStore;
+  #trimLsn: number;
+  /** The open frame could not be written yet: there is no space for the next segment. */
+  #openFramePending = false;
+  /** Appending waits while the end of the log is being moved. */
+  #paused = false;
+  #state: "open" | "closing" | "closed" = "open";
+  #closing: Promise<void> | undefined;
+  /** Checkpoints, cuts, seals and closing happen one after another. */
+  #exclusive: Promise<unknown> = Promise.resolve();
+  #idleTimer: Timer | undefined;
+  #idleWitnessed = 0;
+  #spareError: WalError | undefined;
+  #changed: (() => void)[] = [];
+
+  /** Use `openLog`. */
+  constructor(parts: WalParts) {
+    const { io, settings, counters, position, store } = parts;
+    this.#parts = parts;
+    this.io = io;
+    this.directory = parts.directory;
+    this.direct = parts.direct;
+    this.created = parts.created;
+    this.recovery = parts.report;
+    this.#store = store;
+    this.#trimLsn = parts.trimLsn;
+    this.#protection = new Protection(parts.dwb, counters);
+    this.#assembler = new FrameAssembler(
+      {
+        io,
+        logId: parts.logId,
+        incarnation: parts.incarnation,
+        segmentBytes: settings.segmentBytes,
+        blockBytes: parts.blockBytes,
+        frameBytes: settings.frameBytes,
+        bufferBytes: settings.bufferBytes,
+        takeSpare: () => this.#takeSpare(),
+        spareReady: () => store.spares > 0,
+        watermark: () => this.#commits.watermark,
+      },
+      position,
+      {
+        sequence: store.active.sequence,
+        segmentBytes: store.active.preamble.segmentBytes,
+        highestSequence: parts.highestSequence,
+      },
+    );
+    this.#commits = new GroupCommit(
+      {
+        io,
+        directory: parts.directory,
+        assembler: this.#assembler,
+        store,
+        protection: this.#protection,
+        counters,
+        onDwbFailure: settings.dwb.onFailure,
+        delayMs: settings.groupDelayMs,
+        chainBytes: Math.max(4 * 1024 * 1024, settings.frameBytes),
+        onProgress: () => this.#progress(),
+        onPoison: (error) => this.#poisoned(error),
+      },
+      // Recovery has made everything before the position durable.
+      { lsn: position.nextLsn - 1, watermark: position.frameNumber },
+    );
+    this.#room = new RoomQueue((record) => this.#appendNow(record));
+    this.#holds = new Holds(settings.maxHeldBytes);
+    this.#view = this.#makeView();
+  }
+
+  // ---- what is where -------------------------------------------------------------------------------------------
+
+  /** Highest LSN that survives a power cut; one less than the first LSN while there is none. */
+  get durableLsn(): number {
+    return this.#commits.durableLsn;
+  }
+
+  /** The LSN that the next record will get. */
+  get nextLsn(): number {
+    return this.#assembler.nextLsn;
+  }
+
+  /** Records up to this LSN may be gone; 0 before the first checkpoint. */
+  get trimLsn(): number {
+    return this.#trimLsn;
+  }
+
+  /** 128 random bits that name this log. */
+  get logId(): Uint8Array {
+    return this.#parts.logId.slice();
+  }
+
+  /** Whether commits get a second copy at this moment. */
+  get protection(): ProtectionState {
+    return this.#protection.state;
+  }
+
+  /** The largest payload that `append` takes, in bytes. */
+  get maxPayloadBytes(): number {
+    return this.#assembler.maxPayloadBytes;
+  }
+
+  stats(): WalStats {
+    return this.#parts.counters.snapshot({
+      recordsAppended: this.#assembler.recordsAppended,
+      payloadBytes: this.#assembler.payloadBytes,
+      dwbBytesWritten: this.#protection.bytesWritten,
+      protection: this.#protection.state,
+      bufferedBytes: this.#assembler.bufferedBytes,
+      bufferLimitBytes: this.#parts.settings.bufferBytes,
+    });
+  }
+
+  // ---- appending -----------------------------------------------------------------------------------------------
+
+  /**
+   * Gives the record the next LSN and copies it into the log's buffer. It is not durable yet.
+   *
+   * Throws, with no LSN given and nothing changed: `WAL_BACKPRESSURE` (wait for `ready()`), `WAL_NO_SPACE`,
+   * `WAL_RECORD_TOO_LARGE`, `WAL_LSN_EXHAUSTED`, `WAL_POISONED`, `WAL_CLOSED`, `RECORD_ARGUMENT`.
+   */
+  append(record: RecordInput): number {
+    return this.#appendInOrder(() => this.#assembler.append(record));
+  }
+
+  /**
+   * Appends a record that `encodeRecord` made beforehand; its place in the log gives it its LSN. Throws as `append` does, and
+   * `RECORD_MALFORMED` or `RECORD_CHECKSUM` for bytes that are not an intact record.
+   */
+  appendEncoded(encoded: Uint8Array): number {
+    return this.#appendInOrder(() => this.#assembler.appendEncoded(encoded));
+  }
+
+  /**
+   * Appends records that come back together after a crash, or not at all. Throws as `append` does; `WAL_RECORD_TOO_LARGE`
+   * where they don't fit into one frame together.
+   */
+  appendBatch(records: readonly RecordInput[]): { firstLsn: number; lastLsn: number } {
+    if (!Array.isArray(records) || records.length === 0) {
+      throw new WalError("WAL_ARGUMENT", "a batch needs at least one record");
+    }
+    return this.#appendInOrder(() => this.#assembler.appendBatch(records));
+  }
+
+  /**
+   * Appends the record and resolves to its LSN when it is durable.
+   *
+   * Where `append` would throw `WAL_BACKPRESSURE`, waits its turn instead: leave the payload alone until the promise has settled.
+   * Rejects as `append` throws, and with `WAL_POISONED` if the record can't be made durable.
+   */
+  async commit(record: RecordInput): Promise<number> {
+    this.#checkUsable();
+    let lsn: number | undefined;
+    try {
+      if (this.#room.waiting === 0) lsn = this.#tryAppend(record);
+    } catch (error) {
+      if (!(error instanceof WalError) || error.code !== "WAL_NO_SPACE") throw error;
+      // There was no space when it was last looked for; perhaps there is now.
+      await this.#prepareSpare();
+    }
+    return this.#commits.wait(lsn ?? (await this.#room.enter(record)));
+  }
+
+  /** `appendBatch`, and resolves when the batch is durable. Rejects as `appendBatch` throws. */
+  async commitBatch(records: readonly RecordInput[]): Promise<{ firstLsn: number; lastLsn: number }> {
+    const range = this.appendBatch(records);
+    await this.#commits.wait(range.lastLsn);
+    return range;
+  }
+
+  /**
+   * Resolves when everything up to `lsn` is durable; at once where it is already. Rejects with `WAL_ARGUMENT` for an LSN
+   * that has not been given, and with `WAL_POISONED`.
+   */
+  async flushUntil(lsn: number): Promise<void> {
+    if (!Number.isSafeInteger(lsn) || lsn < 0 || lsn >= this.nextLsn) {
+      throw new WalError(
+        "WAL_ARGUMENT",
+        `LSN ${String(lsn)} has not been given; the next is ${this.nextLsn}`,
+      );
+    }
+    // What is durable stays durable, whatever has become of the writer since.
+    if (lsn <= this.durableLsn) return;
+    await this.#commits.wait(lsn);
+  }
+
+  /** Resolves when everything appended so far is durable. */
+  sync(): Promise<void> {
+    return this.flushUntil(this.nextLsn - 1);
+  }
+
+  /**
+   * Resolves when `append` has room again. Rejects with `WAL_NO_SPACE` where that takes space that the disk doesn't have,
+   * `WAL_POISONED`, `WAL_CLOSED`.
+   */
+  async ready(): Promise<void> {
+    this.#checkUsable();
+    await this.#room.enter(undefined);
+  }
+
+  #appendInOrder<T>(append: () => T): T {
+    this.#checkUsable();
+    if (this.#room.waiting > 0) {
+      throw new WalError("WAL_BACKPRESSURE", `${this.#room.waiting} commits wait for room`);
+    }
+    return this.#guarded(append);
+  }
+
+  /** Appends if there is room; turns "no next segment" into what it means. */
+  #guarded<T>(append: () => T): T {
+    if (this.#paused) throw new WalError("WAL_BACKPRESSURE", "the end of the log is being moved");
+    if (this.#openFramePending && !this.#writeOpenFrame()) {
+      this.#wantSpare();
+      throw this.#spareError ?? new WalError("WAL_BACKPRESSURE", "the next segment is still being prepared");
+    }
+    try {
+      return append();
+    } catch (error) {
+      if (error instanceof WalError && error.code === "WAL_BACKPRESSURE") throw this.#makeRoom(error);
+      throw error;
+    }
+  }
+
+  /** Sets about getting what the assembler lacked. Answers what the caller is to be told. */
+  #makeRoom(refused: WalError): WalError {
+    // Full frames must leave before there is room.
+    this.#commits.request(this.nextLsn - 1);
+    if (this.#assembler.refusal?.lacks !== "segment") return refused;
+    const failure = this.#spareError;
+    this.#wantSpare();
+    return failure ?? refused;
+  }
+
+  #tryAppend(record: RecordInput): number | undefined {
+    try {
+      return this.#guarded(() => this.#assembler.append(record));
+    } catch (error) {
+      if (error instanceof WalError && error.code === "WAL_BACKPRESSURE") return undefined;
+      throw error;
+    }
+  }
+
+  /** For the queue of those who wait for room: undefined where there still is none. */
+  #appendNow(record: RecordInput | undefined): number | undefined {
+    if (record !== undefined) return this.#tryAppend(record);
+    if (this.#paused) return undefined;
+    const lacks = this.#assembler.stillRefused ? this.#assembler.refusal?.lacks : undefined;
+    if (lacks === undefined && !this.#openFramePending) return 0;
+    if (lacks !== "memory" && this.#spareError !== undefined) throw this.#spareError;
+    return undefined;
+  }
+
+  #checkUsable(): void {
+    if (this.#commits.poison !== undefined) throw this.#commits.poison;
+    if (this.#state !== "open") throw new WalError("WAL_CLOSED", "the log is closed");
+  }
+
+  // ---- segments ------------------------------------------------------------------------------------------------
+
+  #takeSpare(): Spare | undefined {
+    const spare = this.#store.takeSpare();
+    this.#wantSpare();
+    return spare;
+  }
+
+  async #obtainSpare(): Promise<Spare> {
+    for (;;) {
+      const spare = this.#takeSpare();
+      if (spare !== undefined) return spare;
+      await this.#prepareSpare();
+    }
+  }
+
+  /** Has the next segment prepared ahead of need. */
+  #wantSpare(): void {
+    if (this.#state === "closed" || this.#store.spares > 0) return;
+    this.#prepareSpare().catch(() => undefined);
+  }
+
+  async #prepareSpare(): Promise<void> {
+    try {
+      await this.#store.ensureSpare();
+      this.#spareError = undefined;
+    } catch (error) {
+      if (error instanceof WalError && error.code === "WAL_NO_SPACE") {
+        this.#spareError = error;
+        channels.noSpace.publish({ directory: this.directory, error });
+        // Those who wait for a segment are told, and not left hanging until there is space.
+        this.#room.retry();
+      } else {
+        this.#commits.fail(error);
+      }
+      throw error;
+    }
+    if (this.#openFramePending) this.#writeOpenFrame();
+    this.#room.retry();
+  }
+
+  #progress(): void {
+    this.#room.retry();
+    this.#notifyChanged();
+    this.#armIdle();
+  }
+
+  #notifyChanged(): void {
+    const changed = this.#changed;
+    this.#changed = [];
+    for (const resolve of changed) resolve();
+  }
+
+  #poisoned(error: WalError): void {
+    this.#idleTimer?.cancel();
+    this.#room.fail(error);
+    this.#notifyChanged();
+  }
+
+  // ---- witnesses -----------------------------------------------------------------------------------------------
+
+  /** Queues the frame that says who writes from here on; false where there is no room for it. */
+  #writeOpenFrame(): boolean {
+    const dwbId = this.#protection.dwbId;
+    this.#openFramePending = !this.#assembler.witness("open", { dwbId, ack: "wal" });
+    if (!this.#openFramePending) this.#commits.schedule();
+    return !this.#openFramePending;
+  }
+
+  /** Called once by `openLog`: resolves when the log is ready for its first record. */
+  async begin(): Promise<void> {
+    if (!this.#writeOpenFrame()) {
+      // No room in the last segment. A disk that is full must not keep the log from being opened.
+      await this.#prepareSpare().catch((error: unknown) => {
+        if (this.#commits.poison !== undefined) throw error;
+      });
+    }
+    await this.#commits.drain();
+    this.#idleWitnessed = this.nextLsn;
+    this.#wantSpare();
+    channels.open.publish({ directory: this.directory, created: this.created, report: this.recovery });
+  }
+
+  #armIdle(): void {
+    const { idleMs } = this.#parts.settings;
+    if (idleMs === 0 || this.#state !== "open") return;
+    this.#idleTimer?.cancel();
+    this.#idleTimer = this.io.clock.after(idleMs, () => this.#idle());
+  }
+
+  /** The log has fallen quiet. */
+  #idle(): void {
+    if (this.#state !== "open" || this.#paused || this.#commits.poison !== undefined) return;
+    if (!this.#commits.quiet) return;
+    if (this.nextLsn - 1 > this.durableLsn) {
+      this.#commits.request(this.nextLsn - 1);
+    } else if (this.#idleWitnessed < this.nextLsn) {
+      this.#idleWitnessed = this.nextLsn;
+      if (this.#assembler.witness("idle")) this.#commits.schedule();
+    }
+  }
+
+  // ---- reading -------------------------------------------------------------------------------------------------
+
+  #makeView(): LogView {
+    return {
+      logId: this.#parts.logId,
+      blockBytes: this.#parts.blockBytes,
+      segments: () => this.#store.live.slice(),
+      durable: () => ({ lsn: this.durableLsn, frameNumber: this.#commits.watermark - 1 }),
+      trimLsn: () => this.#trimLsn,
+      changed: () =>
+        this.#finished() ? Promise.resolve() : new Promise((resolve) => this.#changed.push(resolve)),
+      closed: () => this.#finished(),
+      hold: (position) => this.#holds.add(position),
+    };
+  }
+
+  #finished(): boolean {
+    return this.#state === "closed" || this.#commits.poison !== undefined;
+  }
+
+  /**
+   * Durable records in LSN order, with bounded memory; by default from the first that is there to the last that is durable
+   * at the call. Payloads are views that stay valid. Rejects with `WAL_TRIMMED` for records that a checkpoint has freed.
+   */
+  read(options?: ReplayOptions): AsyncIterableIterator<LogRecord> {
+    return replay(this.io, this.#view, { direct: this.direct, ...options });
+  }
+
+  /** As `read`, but goes on with what becomes durable, until the loop is left, `signal` aborts, or the log is closed. */
+  follow(options?: ReadOptions): AsyncIterableIterator<LogRecord> {
+    return follow(this.io, this.#view, { direct: this.direct, ...options });
+  }
+
+  // ---- moving the ends -----------------------------------------------------------------------------------------
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#exclusive.then(work);
+    this.#exclusive = result.catch(() => undefined);
+    return result;
+  }
+
+  /**
+   * Says that records up to `lsn` are needed no more. The trim point is durable before anything is freed; segments wholly below it
+   * are then recycled or removed. Resolves to the number of segments freed, when that is durable. Needs no free space. Rejects
+   * with `WAL_ARGUMENT` for an LSN that isn't durable.
+   */
+  async checkpoint(lsn: number): Promise<number> {
+    this.#checkUsable();
+    if (!Number.isSafeInteger(lsn) || lsn < 0 || lsn > this.durableLsn) {
+      throw new WalError(
+        "WAL_ARGUMENT",
+        `a checkpoint must be at or below the durable LSN ${this.durableLsn}, not ${String(lsn)}`,
+      );
+    }
+    return this.#alone(async () => {
+      this.#checkUsable();
+      if (lsn > this.#trimLsn) {
+        await this.#writeAnchor(lsn);
+        this.#trimLsn = lsn;
+      }
+      const freed = this.#freeable();
+      await this.#store.free(freed).catch((error: unknown) => {
+        this.#commits.fail(error);
+        throw error;
+      });
+      this.#parts.counters.checkpoints += 1;
+      channels.checkpoint.publish({ directory: this.directory, lsn, freed: freed.length });
+      if (freed.length > 0) {
+        this.#spareError = undefined;
+        this.#wantSpare();
+        this.#room.retry();
+        this.#notifyChanged();
+      }
+      return freed.length;
+    });
+  }
+
+  /** Whole segments below the trim point that nobody holds; never the active one, nor one that waits to be written. */
+  #freeable(): LiveSegment[] {
+    const keepFrom = this.#holds.keepFrom(this.#trimLsn, this.#store.live);
+    const freeable: LiveSegment[] = [];
+    for (const segment of this.#store.live.slice(0, -1)) {
+      if (segment.lastLsn > Math.min(this.#trimLsn, keepFrom)) break;
+      freeable.push(segment);
+    }
+    return freeable;
+  }
+
+  async #writeAnchor(trimLsn: number): Promise<void> {
+    try {
+      await this.#parts.anchor.write({
+        trimLsn,
+        watermark: this.#commits.watermark,
+        durableLsn: this.durableLsn,
+      });
+    } catch (error) {
+      this.#commits.fail(error);
+      throw this.#commits.poison ?? error;
+    }
+  }
+
+  /**
+   * Ends the active segment and begins the next: what was appended so far lies in files that don't change any more. Resolves
+   * when that is durable. `WAL_NO_SPACE` on a full disk.
+   */
+  async seal(): Promise<void> {
+    this.#checkUsable();
+    await this.#alone(async () => {
+      this.#checkUsable();
+      await this.#commits.drain();
+      if (this.#store.active.end === FRAMES_START && !this.#assembler.hasQueued) return;
+      this.#assembler.roll(await this.#obtainSpare());
+      await this.#commits.drain();
+    });
+  }
+
+  /**
+   * Removes every record behind `lsn`, for good: the next record gets the LSN `lsn + 1`. Everything appended before is flushed
+   * first. Resolves when the cut is durable; after a crash it has happened whole or not at all. While it runs, appending waits
+   * (`WAL_BACKPRESSURE`).
+   *
+   * Rejects with `WAL_ARGUMENT` for an LSN below the trim point or not given yet, `WAL_NO_SPACE` where there is no room for the
+   * segment that states the cut; then nothing has changed.
+   */
+  async truncateAfter(lsn: number): Promise<void> {
+    this.#checkUsable();
+    await this.#alone(async () => {
+      this.#checkUsable();
+      const first = this.#firstLsn();
+      if (!Number.isSafeInteger(lsn) || lsn < Math.max(this.#trimLsn, first - 1) || lsn >= this.nextLsn) {
+        throw new WalError(
+          "WAL_ARGUMENT",
+          `the log can be cut after LSN ${Math.max(this.#trimLsn, first - 1)} to ${this.nextLsn - 1}, not ${String(lsn)}`,
+        );
+      }
+      if (lsn === this.nextLsn - 1) return;
+      this.#paused = true;
+      try {
+        await this.#commits.drain();
+        await this.#cut(lsn);
+      } finally {
+        this.#paused = false;
+        this.#room.retry();
+      }
+      channels.truncate.publish({ directory: this.directory, lsn });
+    });
+  }
+
+  #firstLsn(): number {
+    return (this.#store.live[0] as LiveSegment).firstLsn;
+  }
+
+  async #cut(lsn: number): Promise<void> {
+    const place = await this.#placeAfter(lsn);
+    const spare = await this.#obtainSpare();
+    // Frame numbers are not given again: whatever still names one beyond the cut, in the DWB too, fits nowhere.
+    const firstFrame = this.#assembler.nextFrame;
+    const sequence = this.#assembler.highestSequence + 1;
+    const start: SegmentStart = {
+      sequence,
+      firstLsn: lsn + 1,
+      firstFrameNumber: firstFrame,
+      previousSequence: place.sequence,
+      previousFrameNumber: place.frameNumber,
+      previousLsn: lsn,
+      previousChecksum: place.checksum,
+      previousEnd: place.offset,
+    };
+    try {
+      await this.#store.activate(spare, start);
+      this.#assembler.restart(
+        { offset: FRAMES_START, frameNumber: firstFrame, nextLsn: lsn + 1, chain: place.checksum },
+        sequence,
+      );
+      this.#commits.restart(lsn);
+      const kept = this.#store.live.find((segment) => segment.sequence === place.sequence) as LiveSegment;
+      kept.lastLsn = lsn;
+      kept.end = place.offset;
+      const cutAway = this.#store.live.filter(
+        (segment) => segment.sequence > place.sequence && segment.sequence < sequence,
+      );
+      await this.#store.free(cutAway);
+      this.#notifyChanged();
+    } catch (error) {
+      this.#commits.fail(error);
+      throw this.#commits.poison ?? error;
+    }
+  }
+
+  async #placeAfter(
+    lsn: number,
+  ): Promise<Pick<LogPlace, "sequence" | "frameNumber" | "offset" | "checksum">> {
+    const oldest = this.#store.live[0] as LiveSegment;
+    if (lsn >= oldest.firstLsn) return locate(this.io, this.#view, lsn);
+    // Nothing remains: the log ends where its oldest segment begins.
+    const { sequence, preamble } = oldest;
+    return {
+      sequence,
+      frameNumber: preamble.firstFrameNumber - 1,
+      offset: FRAMES_START,
+      checksum: preamble.previousChecksum,
+    };
+  }
+
+  // ---- the second copy -----------------------------------------------------------------------------------------
+
+  /**
+   * Brings back a double-write buffer after `onFailure: 'degrade'` has given one up: a new one in its place. Resolves when commits
+   * are protected again. Nothing to do while they are. `WAL_ARGUMENT` where the log was opened without one.
+   */
+  async attachDwb(): Promise<void> {
+    this.#checkUsable();
+    if (this.#protection.state === "protecting") return;
+    const { dwbMode, settings, blockBytes } = this.#parts;
+    if (dwbMode === "off")
+      throw new WalError("WAL_ARGUMENT", "the log was opened without a double-write buffer");
+    await this.#alone(async () => {
+      this.#checkUsable();
+      if (this.#protection.state === "protecting") return;
+      await this.#commits.drain();
+      const { slots, slotBytes, path } = settings.dwb;
+      const dwb = await openDwb({ io: this.io, path, mode: dwbMode, slots, slotBytes, blockBytes });
+      // Everything in it is home and synced.
+      dwb.releaseRecovered();
+      this.#protection.attach(dwb);
+      this.#writeOpenFrame();
+      await this.#commits.drain();
+      channels.dwb.publish({ directory: this.directory, protection: this.#protection.state });
+    });
+  }
+
+  // ---- the end -------------------------------------------------------------------------------------------------
+
+  /**
+   * Makes everything appended durable, writes the frames that mark a clean end, and gives the log up. Resolves when all that is
+   * done; idempotent. Of a poisoned log it frees lock, files and memory, and rejects with the first failure if
+   * records are lost by it.
+   */
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#state = "closing";
+      this.#idleTimer?.cancel();
+      this.#room.fail(new WalError("WAL_CLOSED", "the log was closed before there was room"));
+      this.#closing = this.#alone(() => this.#close());
+    }
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { anchor, lock } = this.#parts;
+    try {
+      if (this.#commits.poison === undefined) {
+        await this.#commits.drain();
+        // Twice, in blocks of their own: no single byte turns a closed log into a torn one.
+        if (!this.#openFramePending && this.#assembler.witness("close")) {
+          this.#assembler.witness("close");
+          await this.#commits.drain();
+        }
+        await this.#writeAnchor(this.#trimLsn);
+      } else if (this.nextLsn - 1 > this.durableLsn) {
+        throw this.#commits.poison;
+      }
+    } finally {
+      this.#state = "closed";
+      this.#notifyChanged();
+      await this.#store.close();
+      await this.#protection.close().catch(() => undefined);
+      await anchor.close();
+      await lock.release();
+      channels.close.publish({ directory: this.directory, durableLsn: this.durableLsn });
+    }
+  }
+}
