@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { type IoBackend, IoError } from "@stonewal/io";
-import { softwareChecksum } from "./crc32c.js";
+import { checksumRanges } from "@stonewal/record";
 import { type DwbGeometry, fileBytes } from "./geometry.js";
 import { encodeHeader } from "./layout.js";
 
@@ -41,7 +41,7 @@ export async function writeHeader(
   const file = await io.open(path, { access: "write" });
   try {
     const arena = io.arena(geometry.blockBytes);
-    encodeHeader(arena.bytes, id, geometry, io.checksum ?? softwareChecksum);
+    encodeHeader(arena.bytes, id, geometry, io.checksum ?? checksumRanges);
     const region = { arena, start: 0, length: geometry.blockBytes };
     await io.submit([{ kind: "write", file, region, offset: 0, durable: true }]);
   } finally {

@@ -1,6 +1,6 @@
 import type { Arena, ChecksumRanges, IoBackend, IoFile, Step, WriteStep } from "@stonewal/io";
+import { checksumRanges } from "@stonewal/record";
 import { countBytes } from "./counters.js";
-import { softwareChecksum } from "./crc32c.js";
 import { createFile, restoreSize, writeHeader } from "./create.js";
 import { DwbError } from "./errors.js";
 import {
@@ -172,7 +172,7 @@ export class Dwb {
   ) {
     this.#io = io;
     this.#file = file;
-    this.#checksum = io.checksum ?? softwareChecksum;
+    this.#checksum = io.checksum ?? checksumRanges;
     this.#geometry = geometry;
     this.#ring = new Ring(geometry);
     this.#mirror = io.arena(geometry.slots * geometry.slotStride);

@@ -1,5 +1,5 @@
 import type { IoBackend } from "@stonewal/io";
-import { softwareChecksum } from "./crc32c.js";
+import { checksumRanges } from "@stonewal/record";
 import { openForReading, type ReadDwbOptions } from "./device.js";
 import { DwbImages } from "./images.js";
 import { type Scan, scan } from "./scan.js";
@@ -12,7 +12,7 @@ export async function scanFile(
   const disk = await openForReading(io, path, options);
   if (disk === undefined) return undefined;
   try {
-    return await scan(disk, io.checksum ?? softwareChecksum);
+    return await scan(disk, io.checksum ?? checksumRanges);
   } finally {
     await disk.close();
   }
