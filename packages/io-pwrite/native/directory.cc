@@ -6,10 +6,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#if defined(__linux__)
-#include <sys/syscall.h>
-#endif
-
 namespace stonewal {
 
 namespace {
@@ -29,8 +25,7 @@ Failure RenameNoReplace(const std::string& from, const std::string& to) {
   if (renamex_np(from.c_str(), to.c_str(), RENAME_EXCL) == 0) return Failure();
   if (errno != ENOTSUP) return Failed(errno, "rename", "renamex_np");
 #else
-  constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE
-  if (syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), kNoReplace) == 0) return Failure();
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return Failure();
   // EINVAL is also how a file system without the flag refuses it.
   if (errno != EINVAL && errno != ENOSYS) return Failed(errno, "rename", "renameat2");
 #endif

@@ -76,7 +76,13 @@ export class PwriteBackend implements IoBackend, FileOwner {
       if (access === undefined) throw argumentError(`open: access ${String(options.access)}`, { path });
       const direct = options.direct === true;
       const [handle, alignment] = await this.#openHandle(path, access, direct);
-      const file = new PwriteFile(this.#native, this, { path, direct, alignment, handle });
+      const file = new PwriteFile(this.#native, this, {
+        path,
+        direct,
+        alignment,
+        readOnly: options.access === "read",
+        handle,
+      });
       this.#files.add(file);
       return file;
     });

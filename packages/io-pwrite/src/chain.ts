@@ -1,7 +1,7 @@
 import type { IoError, Step } from "@stonewal/io";
 import { rangeProblem, regionProblem } from "./arena.js";
 import { argumentError, failure, startCall } from "./failure.js";
-import { closedFile, type FileOwner, PwriteFile } from "./file.js";
+import { closedFile, type FileOwner, PwriteFile, READ_ONLY } from "./file.js";
 import type { InFlight } from "./in-flight.js";
 import {
   type Handle,
@@ -27,7 +27,10 @@ function refusal(chain: readonly Step[], owner: FileOwner): IoError | undefined 
       return argumentError(`step ${index}: a step is a write or a sync`, { path, step: index });
     }
     const { region, offset } = step;
-    const problem = regionProblem(region, 1) ?? rangeProblem(offset, region.length);
+    const problem =
+      (file.readOnly ? READ_ONLY : undefined) ??
+      regionProblem(region, 1) ??
+      rangeProblem(offset, region.length);
     if (problem !== undefined) {
       return argumentError(`${path}: step ${index}: ${problem}`, { path, step: index });
     }

@@ -7,12 +7,12 @@ const MAX_DELAY_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(ms: number, callback: () => void): Timer {
+  after(ms: number, callback: () => void, keepAlive = false): Timer {
     if (!(ms >= 0 && ms <= MAX_DELAY_MS)) {
       throw argumentError(`a timer of ${ms} ms: 0 to 2^31 - 1 are expected`);
     }
     const timer = setTimeout(callback, ms);
-    timer.unref();
+    if (!keepAlive) timer.unref();
     return { cancel: () => clearTimeout(timer) };
   },
 };

@@ -4,6 +4,8 @@ import { argumentError, complete } from "./failure.js";
 import { InFlight } from "./in-flight.js";
 import type { Done, Handle, NativeAddon } from "./native.js";
 
+export const READ_ONLY = "the file was opened for reading only";
+
 /** The back end that opened a file. */
 export interface FileOwner {
   readonly closed: boolean;
@@ -15,6 +17,7 @@ export class PwriteFile implements IoFile {
   readonly path: string;
   readonly direct: boolean;
   readonly alignment: number;
+  readonly readOnly: boolean;
   readonly handle: Handle;
   readonly owner: FileOwner;
   readonly #native: NativeAddon;
@@ -24,13 +27,14 @@ export class PwriteFile implements IoFile {
   constructor(
     native: NativeAddon,
     owner: FileOwner,
-    facts: { path: string; direct: boolean; alignment: number; handle: Handle },
+    facts: { path: string; direct: boolean; alignment: number; readOnly: boolean; handle: Handle },
   ) {
     this.#native = native;
     this.owner = owner;
     this.path = facts.path;
     this.direct = facts.direct;
     this.alignment = facts.alignment;
+    this.readOnly = facts.readOnly;
     this.handle = facts.handle;
   }
 
@@ -77,14 +81,14 @@ export class PwriteFile implements IoFile {
   }
 
   async writeZeros(offset: number, length: number): Promise<void> {
-    const problem = rangeProblem(offset, length);
+    const problem = this.#writeProblem() ?? rangeProblem(offset, length);
     if (problem !== undefined) throw argumentError(`${this.path}: ${problem}`, { path: this.path });
     if (this.misaligned(0, length, offset)) throw this.misalignment(0, length, offset);
     return this.#call<undefined>((done) => this.#native.writeZeros(this.handle, offset, length, done));
   }
 
   async truncate(length: number): Promise<void> {
-    const problem = rangeProblem(0, length);
+    const problem = this.#writeProblem() ?? rangeProblem(0, length);
     if (problem !== undefined) throw argumentError(`${this.path}: ${problem}`, { path: this.path });
     return this.#call<undefined>((done) => this.#native.truncate(this.handle, length, done));
   }
@@ -103,6 +107,10 @@ export class PwriteFile implements IoFile {
       .then(() => complete<undefined>(this.path, (done) => this.#native.close(this.handle, done)))
       .finally(() => this.owner.forget(this));
     return this.#closing;
+  }
+
+  #writeProblem(): string | undefined {
+    return this.readOnly ? READ_ONLY : undefined;
   }
 
   async #call<T>(start: (done: Done<T>) => void): Promise<T> {
