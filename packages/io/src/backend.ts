@@ -145,7 +145,9 @@ export interface IoBackend {
    * Runs the steps in order: step n + 1 does not start before step n has completed in full. A short write is
    * completed, or is an error; never success. Resolves when the last step has completed. On a failure rejects with
    * an `IoError` whose `step` names the step; no later step was started, and the failed one may have been done in part.
-   * A chain that is wrong in itself (alignment, bounds, a closed file) is refused whole before anything is written.
+   * A chain that is wrong in itself (alignment, bounds, an empty region, memory that is not an arena of this back end, a
+   * file that is closed, another back end's or open for reading) is refused whole before anything is written, with
+   * `IO_ALIGNMENT`, `IO_CLOSED` or `IO_ARGUMENT` and the step. An empty chain resolves.
    *
    * Chains are unordered among each other. Syncs of one file never overlap, and once one has failed every later or
    * concurrent step on that open file fails with `IO_SYNC_POISONED`: the kernel reports a write-back error once.

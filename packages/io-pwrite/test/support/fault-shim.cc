@@ -334,16 +334,25 @@ ssize_t WriteVectors(int fd, const iovec* vectors, int count, off_t offset, int 
   return Transfer(kWrite | kSync, fd, vectors, count, go);
 }
 
+// A short read is made whole and told short: a direct read could not ask for a part of a block.
+template <typename Go>
+ssize_t ReadTransfer(int fd, Go go) {
+  char path[4096];
+  PathOf(fd, path);
+  const Action action = TheState().Decide(kRead, path);
+  if (Before(action)) return -1;
+  const ssize_t result = go();
+  if (action.effect == Effect::kKillAfter) Die();
+  return action.effect == Effect::kShort ? std::min<ssize_t>(result, action.value) : result;
+}
+
 ssize_t Read(int fd, void* data, size_t length, off_t offset) {
-  const iovec vector = {data, length};
-  return Transfer(kRead, fd, &vector, 1, [&](const iovec* part, int) {
-    return Real<ssize_t (*)(int, void*, size_t, off_t)>("pread64")(fd, part->iov_base, part->iov_len, offset);
-  });
+  return ReadTransfer(fd, [&] { return Real<ssize_t (*)(int, void*, size_t, off_t)>("pread64")(fd, data, length, offset); });
 }
 
 ssize_t ReadVectors(int fd, const iovec* vectors, int count, off_t offset, int flags) {
-  return Transfer(kRead, fd, vectors, count, [&](const iovec* parts, int number) {
-    return Real<ssize_t (*)(int, const iovec*, int, off_t, int)>("preadv64v2")(fd, parts, number, offset, flags);
+  return ReadTransfer(fd, [&] {
+    return Real<ssize_t (*)(int, const iovec*, int, off_t, int)>("preadv64v2")(fd, vectors, count, offset, flags);
   });
 }
 
