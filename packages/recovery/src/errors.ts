@@ -17,19 +17,19 @@
  * - `WAL_ARGUMENT`: a call that is wrong in itself.
  */
 export type RecoveryErrorCode =
-  | 'WAL_NOT_FOUND'
-  | 'WAL_CORRUPT'
-  | 'WAL_MISSING_SEGMENT'
-  | 'WAL_OVERLAP'
-  | 'WAL_CUT_SHORT'
-  | 'WAL_UNREADABLE'
-  | 'WAL_DWB_MISSING'
-  | 'WAL_UNSUPPORTED_FORMAT'
-  | 'WAL_UNKNOWN_TYPE'
-  | 'WAL_TRIMMED'
-  | 'WAL_CUT_AWAY'
-  | 'WAL_CLOSED'
-  | 'WAL_ARGUMENT';
+  | "WAL_NOT_FOUND"
+  | "WAL_CORRUPT"
+  | "WAL_MISSING_SEGMENT"
+  | "WAL_OVERLAP"
+  | "WAL_CUT_SHORT"
+  | "WAL_UNREADABLE"
+  | "WAL_DWB_MISSING"
+  | "WAL_UNSUPPORTED_FORMAT"
+  | "WAL_UNKNOWN_TYPE"
+  | "WAL_TRIMMED"
+  | "WAL_CUT_AWAY"
+  | "WAL_CLOSED"
+  | "WAL_ARGUMENT";
 
 /** Where, and what: as much of it as is known. */
 export interface ErrorDetails {
@@ -50,9 +50,9 @@ export interface ErrorDetails {
 
 /** What every function of this package throws or rejects with, besides a back end's `IoError`. */
 export class RecoveryError extends Error {
-  override readonly name = 'RecoveryError';
+  override readonly name = "RecoveryError";
   readonly code: RecoveryErrorCode;
-  readonly details: Omit<ErrorDetails, 'cause'>;
+  readonly details: Omit<ErrorDetails, "cause">;
 
   constructor(code: RecoveryErrorCode, message: string, details: ErrorDetails = {}) {
     const { cause, ...rest } = details;

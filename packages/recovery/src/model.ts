@@ -1,7 +1,7 @@
-import type { DwbImages } from '@stonewal/dwb';
-import type { IoBackend } from '@stonewal/io';
-import type { Anchor, LogRecord, Preamble } from '@stonewal/record';
-import type { RecoveryError, RecoveryErrorCode } from './errors.js';
+import type { DwbImages } from "@stonewal/dwb";
+import type { IoBackend } from "@stonewal/io";
+import type { Anchor, LogRecord, Preamble } from "@stonewal/record";
+import type { RecoveryError, RecoveryErrorCode } from "./errors.js";
 
 /** Where a log lies, and through what it is read. */
 export interface LogLocation {
@@ -170,7 +170,7 @@ export interface VerifyReport {
 }
 
 export interface InspectedFrame extends FramePlace {
-  readonly kind: 'data' | 'open' | 'idle' | 'close';
+  readonly kind: "data" | "open" | "idle" | "close";
   readonly records: number;
   /** Header and body. */
   readonly bytes: number;
@@ -193,10 +193,11 @@ export interface InspectedSegment {
   readonly recycled: boolean;
   /** Milliseconds since the Unix epoch. */
   readonly created: number;
-  /** Frames that count, and sums over them. */
+  /** Frames that count, and sums over them; a frame that a cut goes through counts whole. */
   readonly frames: number;
   readonly records: number;
-  readonly bodyBytes: number;
+  /** Headers and bodies. */
+  readonly frameBytes: number;
   readonly paddingBytes: number;
 }
 
@@ -204,7 +205,9 @@ export interface InspectReport extends VerifyReport {
   /** Hexadecimal. */
   readonly logId: string;
   readonly trimLsn: number;
-  readonly anchor: { generation: number; trimLsn: number; watermark: number; lastLsn: number; time: number } | undefined;
+  readonly anchor:
+    | { generation: number; trimLsn: number; watermark: number; lastLsn: number; time: number }
+    | undefined;
   readonly segmentList: readonly InspectedSegment[];
   readonly voidSegments: readonly string[];
   readonly spares: readonly string[];
@@ -290,7 +293,7 @@ export interface OpenReaderOptions extends LogLocation {
    * What to do about damage: `refuse` (default) rejects, `prefix` opens what precedes it; replaying to the end then
    * throws the error when it gets there.
    */
-  readonly damaged?: 'refuse' | 'prefix' | undefined;
+  readonly damaged?: "refuse" | "prefix" | undefined;
   /** How often `follow` looks for news beside a writer in another process, in milliseconds. Default 50. */
   readonly pollMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -298,8 +301,8 @@ export interface OpenReaderOptions extends LogLocation {
 
 export interface SalvagedRecord {
   readonly record: LogRecord;
-  /** The LSN it had; absent where too much around it is damaged to tell. */
-  readonly originalLsn: number | undefined;
+  /** The LSN it had: a new log gives it another behind a gap. */
+  readonly originalLsn: number;
 }
 
 export interface SalvageReport {

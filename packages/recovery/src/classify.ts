@@ -1,0 +1,224 @@
+import type { DwbImages } from "@stonewal/dwb";
+import { type Anchor, type FrameHeader, type OpenBody, paddedFrameBytes } from "@stonewal/record";
+import { sameBytes } from "./directory.js";
+import { type DiskAccess, openDisk } from "./disk.js";
+import { headersIn } from "./dwb-copies.js";
+import type { Stop } from "./frame-scan.js";
+import type { Corruption, Position } from "./model.js";
+import { identityOf } from "./segment-scan.js";
+import { intactFrames, type Tail } from "./tail.js";
+import type { Problem, WalkedSegment } from "./walk.js";
+
+/** The remains of an interrupted write behind the end of the log. */
+export interface Tear {
+  readonly path: string;
+  readonly sequence: number;
+  readonly offset: number;
+  /** [from, to), to be zeroed before anything is appended. */
+  readonly clear: readonly (readonly [number, number])[];
+  /** Intact in themselves, but behind a hole. */
+  readonly frames: readonly FrameHeader[];
+  /** Whether an interrupted write is proven: what a recycled file's former life left there does not count. */
+  readonly torn: boolean;
+}
+
+export interface EndOfLog {
+  readonly access: DiskAccess;
+  readonly live: boolean;
+  readonly dwbPath: string;
+  readonly dwb: DwbImages | undefined;
+  readonly anchor: Anchor | undefined;
+  readonly segment: WalkedSegment;
+  readonly tail: Tail;
+  readonly stop: Stop;
+  readonly position: Position;
+  readonly lastFrame: FrameHeader | undefined;
+  readonly lastOpen: OpenBody | undefined;
+  readonly closedCleanly: boolean;
+}
+
+export interface EndVerdict {
+  readonly problems: readonly Problem[];
+  readonly repairable: readonly Corruption[];
+  readonly tear: Tear | undefined;
+}
+
+/**
+ * Decides what the first position without a valid frame is: the end of what was acknowledged, or a hole in it.
+ * Neither the scan nor the double-write buffer has a frame for it.
+ */
+export async function judgeEnd(end: EndOfLog): Promise<EndVerdict> {
+  const problem = missingBuffer(end) ?? unreadableEnd(end);
+  if (problem !== undefined) return { problems: [problem], repairable: [], tear: undefined };
+  const witnesses = findWitnesses(end);
+  const harmless = isSecondClose(end, witnesses);
+  if (witnesses.some && !harmless) {
+    return { problems: [corruption(end, witnesses)], repairable: [], tear: undefined };
+  }
+  const tear = await tearOf(end);
+  const undecided = undecidable(end, tear);
+  if (undecided !== undefined) return { problems: [undecided], repairable: [], tear: undefined };
+  const repairable: Corruption[] = [];
+  const { file } = end.segment;
+  if (harmless) {
+    const offset = end.position.offset;
+    const message = `${file.name} at ${offset}: the second of two close frames is damaged`;
+    repairable.push({ code: "WAL_CORRUPT", message, file: file.path, offset, repairable: true });
+  } else if (end.closedCleanly && tear.torn) {
+    // Nothing is in flight when a log is closed, so this is no interrupted write.
+    const offset = tear.clear[0]?.[0] ?? tear.offset;
+    const message = `${file.name} at ${offset}: there is something behind the end of a log that was closed`;
+    repairable.push({ code: "WAL_CORRUPT", message, file: file.path, offset, repairable: true });
+  }
+  return { problems: [], repairable, tear: tear.clear.length > 0 ? tear : undefined };
+}
+
+interface Witnesses {
+  /** In the segment itself, behind the position. */
+  readonly home: readonly FrameHeader[];
+  readonly dwb: readonly FrameHeader[];
+  readonly anchor: boolean;
+  readonly some: boolean;
+}
+
+/**
+ * Everything that says that the frame missing at the position had been durable. A header is believed by its own checksum,
+ * even where its body is torn: the header is what states the watermark, and it was true when it was built. Asking for the
+ * body too would let a crash that tears the one frame behind a rotten block hide that the block had been acknowledged.
+ */
+function findWitnesses(end: EndOfLog): Witnesses {
+  const missing = end.position.frameNumber;
+  const proves = (header: FrameHeader) => header.frameNumber > missing && header.watermark > missing;
+  const home = end.tail.headers.filter(proves);
+  const dwb = end.dwb === undefined ? [] : [...headersIn(end.dwb, end.segment.preamble.logId)].filter(proves);
+  const anchor = (end.anchor?.watermark ?? 0) > missing;
+  return { home, dwb, anchor, some: home.length > 0 || dwb.length > 0 || anchor };
+}
+
+/**
+ * A close frame is written twice so that the loss of one of them loses nothing: the first is there, and only the anchor,
+ * which was written last of all, says that the second was.
+ */
+function isSecondClose(end: EndOfLog, witnesses: Witnesses): boolean {
+  const { anchor, position } = end;
+  return (
+    witnesses.anchor &&
+    witnesses.home.length === 0 &&
+    witnesses.dwb.length === 0 &&
+    end.lastFrame?.kind === "close" &&
+    anchor!.watermark === position.frameNumber + 1 &&
+    anchor!.durableLsn === position.nextLsn - 1
+  );
+}
+
+function corruption(end: EndOfLog, witnesses: Witnesses): Problem {
+  const { position, segment, anchor } = end;
+  const { file } = segment;
+  const { frameNumber, nextLsn, offset } = position;
+  const survivors = [...witnesses.home, ...witnesses.dwb].map((header) => header.firstLsn);
+  const lastLsn = survivors.length > 0 ? Math.min(...survivors) - 1 : anchor!.durableLsn;
+  const lost = lastLsn >= nextLsn ? { firstLsn: nextLsn, lastLsn } : {};
+  const what = lastLsn >= nextLsn ? `LSN ${nextLsn} to ${lastLsn}` : "no record, but the place of one";
+  const details = { file: file.path, sequence: file.sequence, offset, frameNumber, ...lost };
+  const later = witnesses.dwb.find((header) => header.sequence > file.sequence);
+  if (later !== undefined && witnesses.home.length === 0) {
+    const message = `segment ${later.sequence} is missing: the double-write buffer holds acknowledged frames of it`;
+    return { code: "WAL_MISSING_SEGMENT", message, details: { ...details, sequence: later.sequence } };
+  }
+  const says =
+    witnesses.home.length > 0
+      ? "a later frame"
+      : witnesses.dwb.length > 0
+        ? "the double-write buffer"
+        : "the anchor";
+  const reason = end.stop.kind === "invalid" ? end.stop.what : "nothing follows";
+  const message = `${file.name} at ${offset}: frame ${frameNumber} is damaged (${reason}), and ${says} says that it had been acknowledged: ${what}`;
+  return { code: "WAL_CORRUPT", message, details };
+}
+
+/** Commits may have been acknowledged by nothing but a buffer that isn't there. */
+function missingBuffer(end: EndOfLog): Problem | undefined {
+  const { lastOpen, lastFrame, dwb, dwbPath, live } = end;
+  // Before a close frame everything has been written home.
+  if (live || lastOpen?.ack !== "dwb" || lastFrame?.kind === "close") return undefined;
+  if (dwb?.id !== undefined && sameBytes(dwb.id, lastOpen.dwbId)) return undefined;
+  const what = dwb === undefined ? "is not there" : "is another one";
+  const message = `the double-write buffer that acknowledged this log's commits ${what}: ${dwbPath}`;
+  return { code: "WAL_DWB_MISSING", message, details: { file: dwbPath, firstLsn: end.position.nextLsn } };
+}
+
+function unreadableEnd(end: EndOfLog): Problem | undefined {
+  const { stop, position, segment } = end;
+  if (stop.kind !== "unreadable") return undefined;
+  const { file } = segment;
+  const message = `${file.name} at ${stop.offset}: the device can't read frame ${position.frameNumber}, and there is no copy of it`;
+  const { frameNumber, nextLsn } = position;
+  const details = {
+    file: file.path,
+    sequence: file.sequence,
+    offset: stop.offset,
+    frameNumber,
+    firstLsn: nextLsn,
+  };
+  return { code: "WAL_UNREADABLE", message, details };
+}
+
+/** Without a witness the tail is dropped, unless one may lie in what the device refuses to read. */
+function undecidable(end: EndOfLog, tear: Tear): Problem | undefined {
+  const { tail, segment, position, dwb, dwbPath, lastFrame, lastOpen } = end;
+  const { frameNumber, nextLsn: firstLsn } = position;
+  const [unreadable] = tail.unreadable;
+  if (unreadable !== undefined) {
+    const { file } = segment;
+    const [offset] = unreadable;
+    const message = `${file.name} at ${offset}: the device can't read what may show whether frame ${frameNumber} had been acknowledged`;
+    const details = { file: file.path, sequence: file.sequence, offset, frameNumber, firstLsn };
+    return { code: "WAL_UNREADABLE", message, details };
+  }
+  // A slot can hold the only copy of a commit that it acknowledged, or a witness for a torn frame; not so where a log
+  // that acknowledges by its own sync ends cleanly, nor behind a close frame, before which everything was at home.
+  const matters = lastFrame?.kind !== "close" && (tear.torn || lastOpen?.ack === "dwb");
+  if (dwb === undefined || dwb.unreadableSlots.length === 0 || !matters) return undefined;
+  const message = `${dwbPath}: the device can't read slot ${dwb.unreadableSlots.join(", ")}, which may hold frame ${frameNumber}`;
+  return { code: "WAL_UNREADABLE", message, details: { file: dwbPath, frameNumber, firstLsn } };
+}
+
+async function tearOf(end: EndOfLog): Promise<Tear> {
+  const { segment, tail, access } = end;
+  const { preamble, file } = segment;
+  const { blockBytes, segmentBytes, recycled } = preamble;
+  const clear = recycled
+    ? merged([
+        // The block at the end too, so that what is behind a log's end never begins with anything.
+        ...tail.nonZero
+          .filter(([from]) => from === tail.offset)
+          .map(([from]) => [from, from + blockBytes] as const),
+        ...tail.headers.map((header) => extent(header, blockBytes, segmentBytes)),
+      ])
+    : tail.nonZero;
+  const torn = recycled ? tail.headers.length > 0 : tail.nonZero.length > 0;
+  const found = { path: file.path, sequence: file.sequence, offset: tail.offset, clear, torn };
+  if (tail.headers.length === 0) return { ...found, frames: [] };
+  const disk = await openDisk(access, file.path);
+  try {
+    const frames = await intactFrames(disk, identityOf(preamble), tail.headers, access.io.checksum);
+    return { ...found, frames };
+  } finally {
+    await disk.close();
+  }
+}
+
+function extent(header: FrameHeader, blockBytes: number, segmentBytes: number): readonly [number, number] {
+  const end = header.offset + paddedFrameBytes(header.length, blockBytes);
+  return [header.offset, Math.min(end, segmentBytes)];
+}
+
+function merged(ranges: (readonly [number, number])[]): (readonly [number, number])[] {
+  const result: [number, number][] = [];
+  for (const [from, to] of [...ranges].sort((a, b) => a[0] - b[0])) {
+    const last = result.at(-1);
+    if (last !== undefined && from <= last[1]) last[1] = Math.max(last[1], to);
+    else result.push([from, to]);
+  }
+  return result;
+}

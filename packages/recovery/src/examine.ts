@@ -1,0 +1,379 @@
+import type { DwbImages } from "@stonewal/dwb";
+import { type IoBackend, IoError } from "@stonewal/io";
+import { ANCHOR_NAME, DWB_NAME, type FrameHeader, type OpenBody } from "@stonewal/record";
+import { judgeAnchor } from "./anchor-state.js";
+import { judgeEnd, type Tear } from "./classify.js";
+import { type AnchorFile, readAnchor } from "./copies.js";
+import { type Listing, listLog, type SegmentFile } from "./directory.js";
+import { type DiskAccess, openDisk } from "./disk.js";
+import { DurableTracker } from "./durable-tracker.js";
+import { holdsFrames, readCopies } from "./dwb-copies.js";
+import { RecoveryError } from "./errors.js";
+import type { Corruption, LogLocation, Position } from "./model.js";
+import {
+  type FrameSums,
+  identityOf,
+  type Restore,
+  type SegmentScan,
+  scanSegment,
+  startOf,
+} from "./segment-scan.js";
+import { readTail, type Tail } from "./tail.js";
+import { type Problem, problemError, type Walk, type WalkedSegment, walkSegments } from "./walk.js";
+
+export interface ExamineOptions extends LogLocation {
+  readonly direct?: boolean | undefined;
+  /** A writer is at work: sync nothing, and take what is being written for that. */
+  readonly live: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ExaminedSegment {
+  readonly walked: WalkedSegment;
+  /** Offset behind the last frame that counts. */
+  readonly end: number;
+  readonly lastLsn: number;
+  readonly restores: readonly Restore[];
+  readonly sums: Readonly<FrameSums>;
+}
+
+export interface UntidyEnd {
+  readonly file: SegmentFile;
+  /** [from, to), multiples of the block size. */
+  readonly ranges: readonly (readonly [number, number])[];
+}
+
+/**
+ * What a log is, found by reading alone. Everything that opens, verifies, repairs or inspects a log starts from this, so
+ * that none of them can come to another verdict than the others.
+ */
+export interface Examination {
+  readonly io: IoBackend;
+  readonly access: DiskAccess;
+  readonly directory: string;
+  readonly dwbPath: string;
+  readonly listing: Listing;
+  readonly anchorFile: AnchorFile;
+  readonly walk: Walk;
+  readonly dwb: DwbImages | undefined;
+  /** The part of the log that can be read in order: all of it, if there are no problems. Never empty without problems. */
+  readonly segments: readonly ExaminedSegment[];
+  readonly position: Position;
+  readonly frames: number;
+  readonly firstLsn: number;
+  readonly trimLsn: number;
+  /** Why the log must not be opened, the one behind the readable part first. */
+  readonly problems: readonly Problem[];
+  /** What opening for writing puts right without losing a record. */
+  readonly repairable: readonly Corruption[];
+  /** Unused space behind the end of an earlier segment that is not zero, though it was never written. */
+  readonly untidy: readonly UntidyEnd[];
+  readonly restores: readonly Restore[];
+  /** Restores of an interrupted commit, rather than of damage. */
+  readonly unfinished: readonly Restore[];
+  /** What is to be dropped and cleared behind the end. */
+  readonly tear: Tear | undefined;
+  readonly lastFrame: FrameHeader | undefined;
+  readonly closedCleanly: boolean;
+  readonly durable: DurableTracker;
+}
+
+/** `undefined`: no log, or only what an interrupted creation leaves behind. */
+export async function examine(options: ExamineOptions): Promise<Examination | undefined> {
+  const { io, directory, live, signal } = options;
+  const listing = await listLog(io, directory);
+  if (listing === undefined) return undefined;
+  const access = await accessOf(options);
+  const dwbPath = options.dwbPath ?? `${directory}/${DWB_NAME}`;
+  // A name that a crash could still take back is not there yet.
+  if (access.settle) await io.syncDirectory(directory);
+  const anchorFile = await readAnchor(access, `${directory}/${ANCHOR_NAME}`);
+  if (listing.segments.length === 0) {
+    const traces = await tracesOfLog(options, anchorFile, dwbPath);
+    if (traces === undefined) return undefined;
+    throw new RecoveryError("WAL_MISSING_SEGMENT", `${directory} has ${traces}, and not one segment`, {
+      file: directory,
+      lastLsn: anchorFile.anchor?.durableLsn,
+    });
+  }
+  const trimLsn = anchorFile.anchor?.trimPoint ?? 0;
+  const walk = await walkSegments(access, listing.segments, { trimLsn, logId: anchorFile.anchor?.logId });
+  const dwb = await readCopies(io, dwbPath, access.settle);
+  signal?.throwIfAborted();
+
+  const scanned = await scanRun(access, walk, dwb, trimLsn, signal);
+  const { segments, position, lastFrame, lastOpen, durable } = scanned;
+  durable.raise(anchorFile.anchor?.watermark ?? 0);
+  const problems: Problem[] = [
+    ...scanned.problems,
+    ...walk.problems.map((problem) => bounded(problem, position)),
+  ];
+  const repairable: Corruption[] = [...preambleRepairs(walk), ...scanned.untidy.map(untidyEntry)];
+  const anchorVerdict = judgeAnchor(anchorFile, walk, {
+    lastFrame,
+    records: position.nextLsn - scanned.firstLsn,
+  });
+  if (anchorVerdict.problem !== undefined) problems.push(anchorVerdict.problem);
+  repairable.push(...anchorVerdict.repairable);
+
+  const anchor = anchorFile.anchor;
+  const closedCleanly =
+    lastFrame?.kind === "close" && anchor !== undefined && anchor.watermark > lastFrame.frameNumber;
+  let tear: Tear | undefined;
+  if (problems.length === 0) {
+    const verdict = await judgeEnd({
+      access,
+      live,
+      dwbPath,
+      dwb,
+      anchor,
+      segment: segments.at(-1)!.walked,
+      tail: scanned.tail!,
+      stop: scanned.stop!,
+      position,
+      lastFrame,
+      lastOpen,
+      closedCleanly,
+    });
+    problems.push(...verdict.problems);
+    repairable.push(...verdict.repairable);
+    tear = verdict.tear;
+  }
+
+  const restores = segments.flatMap((segment) => segment.restores);
+  const inLast = new Set(segments.at(-1)?.restores);
+  // With the DWB acknowledging, a home write may lag behind; otherwise what a later frame calls durable was at home.
+  const lagging = lastOpen?.ack === "dwb" && !closedCleanly;
+  const unfinished = restores.filter(
+    (restore) =>
+      inLast.has(restore) && (lagging || (!closedCleanly && durable.watermark <= restore.header.frameNumber)),
+  );
+  for (const restore of restores) if (!unfinished.includes(restore)) repairable.push(restoreEntry(restore));
+
+  return {
+    io,
+    access,
+    directory,
+    dwbPath,
+    listing,
+    anchorFile,
+    walk,
+    dwb,
+    segments,
+    position,
+    frames: scanned.frames,
+    firstLsn: scanned.firstLsn,
+    trimLsn,
+    problems,
+    repairable,
+    untidy: scanned.untidy,
+    restores,
+    unfinished,
+    tear,
+    lastFrame,
+    closedCleanly,
+    durable,
+  };
+}
+
+async function accessOf(options: ExamineOptions): Promise<DiskAccess> {
+  const { io, directory, live } = options;
+  const direct = options.direct !== false && (await io.probe(directory)).direct !== undefined;
+  return { io, direct, settle: !live };
+}
+
+/** Throws the first reason not to open the log. */
+export function refuseProblems(found: Examination): void {
+  const [first] = found.problems;
+  if (first !== undefined) throw problemError(first);
+}
+
+interface ScannedRun {
+  readonly segments: readonly ExaminedSegment[];
+  readonly position: Position;
+  readonly stop: SegmentScan["stop"] | undefined;
+  readonly tail: Tail | undefined;
+  readonly frames: number;
+  readonly firstLsn: number;
+  readonly lastFrame: FrameHeader | undefined;
+  readonly lastOpen: OpenBody | undefined;
+  readonly problems: readonly Problem[];
+  readonly untidy: readonly UntidyEnd[];
+  readonly durable: DurableTracker;
+}
+
+const NOWHERE: Position = { offset: 0, frameNumber: 0, nextLsn: 0, chain: 0n };
+
+async function scanRun(
+  access: DiskAccess,
+  walk: Walk,
+  dwb: DwbImages | undefined,
+  trimLsn: number,
+  signal: AbortSignal | undefined,
+): Promise<ScannedRun> {
+  const { run } = walk;
+  const first = run[0]?.preamble;
+  const firstLsn = first === undefined ? trimLsn + 1 : Math.max(trimLsn + 1, first.firstLsn);
+  const durable = new DurableTracker({
+    frameNumber: (first?.firstFrameNumber ?? 1) - 1,
+    lsn: (first?.firstLsn ?? 1) - 1,
+  });
+  const segments: ExaminedSegment[] = [];
+  const problems: Problem[] = [];
+  const untidy: UntidyEnd[] = [];
+  let position = NOWHERE;
+  let stop: SegmentScan["stop"] | undefined;
+  let tail: Tail | undefined;
+  let frames = 0;
+  let lastFrame: FrameHeader | undefined;
+  let lastOpen: OpenBody | undefined;
+  for (const [i, walked] of run.entries()) {
+    const { file, preamble } = walked;
+    const next = run[i + 1]?.preamble;
+    const identity = identityOf(preamble);
+    const disk = await openDisk(access, file.path).catch((error: unknown) => {
+      if (error instanceof IoError && error.code === "IO_NOT_FOUND") return undefined;
+      throw error;
+    });
+    if (disk === undefined) {
+      const details = { file: file.path, sequence: file.sequence, firstLsn: preamble.firstLsn };
+      problems.push({
+        code: "WAL_MISSING_SEGMENT",
+        message: `${file.name} vanished while it was read`,
+        details,
+      });
+      break;
+    }
+    try {
+      // Its name proves every frame before it: what a preamble states counts like a watermark.
+      durable.raise(preamble.firstFrameNumber);
+      const scan = await scanSegment({
+        file: disk,
+        identity,
+        start: startOf(preamble),
+        next,
+        dwb,
+        checksum: access.io.checksum,
+        signal,
+        onFrame: (header) => durable.add(header),
+      });
+      frames += scan.sums.frames;
+      lastFrame = scan.lastFrame ?? lastFrame;
+      lastOpen = scan.lastOpen ?? lastOpen;
+      ({ position, stop } = scan);
+      const wrong = next === undefined ? undefined : wrongEnd(scan, walked, next);
+      const lastLsn = next === undefined || wrong !== undefined ? position.nextLsn - 1 : next.previousLsn;
+      segments.push({ walked, end: position.offset, lastLsn, restores: scan.restores, sums: scan.sums });
+      const reads = next === undefined || wrong !== undefined || isTidyEnd(walked, next, scan);
+      const rest = reads ? await readTail(disk, identity, position.offset) : undefined;
+      if (wrong !== undefined) {
+        const survivor = rest!.headers.find((header) => header.frameNumber > position.frameNumber);
+        problems.push(problemAt(walked, scan, wrong, (survivor?.firstLsn ?? next!.firstLsn) - 1));
+        break;
+      }
+      if (next === undefined) tail = rest;
+      else {
+        position = { ...position, nextLsn: next.firstLsn };
+        durable.reset({ frameNumber: next.previousFrameNumber, lsn: next.previousLsn });
+        const ranges = rest === undefined ? [] : [...rest.nonZero, ...rest.unreadable];
+        if (ranges.length > 0) untidy.push({ file: walked.file, ranges });
+      }
+    } finally {
+      await disk.close();
+    }
+  }
+  return { segments, position, stop, tail, frames, firstLsn, lastFrame, lastOpen, problems, untidy, durable };
+}
+
+/** Whether a scan ended where the next segment says that this one ends; if not, what is wrong. */
+function wrongEnd(
+  scan: SegmentScan,
+  walked: WalkedSegment,
+  next: WalkedSegment["preamble"],
+): string | undefined {
+  const { position, lastFrame, stop } = scan;
+  if (position.frameNumber <= next.previousFrameNumber) {
+    if (stop.kind === "invalid") return `frame ${position.frameNumber} is damaged: ${stop.what}`;
+    if (stop.kind === "unreadable") return `frame ${position.frameNumber} can't be read by the device`;
+    return `frame ${position.frameNumber} is missing: the segment is full without it`;
+  }
+  const firstThere = lastFrame?.firstLsn ?? walked.preamble.firstLsn;
+  const agrees =
+    position.frameNumber === next.previousFrameNumber + 1 &&
+    position.offset === next.previousEnd &&
+    position.chain === next.previousChecksum &&
+    next.previousLsn < position.nextLsn &&
+    next.previousLsn >= firstThere - 1;
+  return agrees ? undefined : `it does not end as segment ${next.sequence} says`;
+}
+
+function problemAt(walked: WalkedSegment, scan: SegmentScan, what: string, lastLsn: number): Problem {
+  const { position, stop } = scan;
+  const { file } = walked;
+  const code = stop.kind === "unreadable" ? "WAL_UNREADABLE" : "WAL_CORRUPT";
+  const offset = stop.kind === "unreadable" ? stop.offset : position.offset;
+  const lost = lastLsn >= position.nextLsn ? { firstLsn: position.nextLsn, lastLsn } : {};
+  const details = {
+    file: file.path,
+    sequence: file.sequence,
+    offset,
+    frameNumber: position.frameNumber,
+    ...lost,
+  };
+  return { code, message: `${file.name} at ${offset}: ${what}`, details };
+}
+
+/** Whether there must be zeros behind the end of a segment: never was anything there. */
+function isTidyEnd(walked: WalkedSegment, next: WalkedSegment["preamble"], scan: SegmentScan): boolean {
+  const cut =
+    next.firstFrameNumber !== next.previousFrameNumber + 1 || next.firstLsn !== scan.position.nextLsn;
+  return !cut && !walked.preamble.recycled;
+}
+
+function untidyEntry({ file, ranges }: UntidyEnd): Corruption {
+  const offset = Math.min(...ranges.map(([from]) => from));
+  const message = `${file.name} at ${offset}: unused space that should be zero is not`;
+  return { code: "WAL_CORRUPT", message, file: file.path, offset, repairable: true };
+}
+
+function preambleRepairs(walk: Walk): Corruption[] {
+  return walk.run.flatMap(({ file, copies }) =>
+    copies.flatMap((copy, i): Corruption[] => {
+      if (copy.state === "intact") return [];
+      const code = copy.state === "unreadable" ? "WAL_UNREADABLE" : "WAL_CORRUPT";
+      const message = `${file.name} at ${copy.offset}: copy ${i + 1} of its preamble is ${copy.state}`;
+      return [{ code, message, file: file.path, offset: copy.offset, repairable: true }];
+    }),
+  );
+}
+
+function restoreEntry(restore: Restore): Corruption {
+  const { header, path, offset } = restore;
+  const { frameNumber, firstLsn, nextLsn } = header;
+  const message = `${path} at ${offset}: frame ${frameNumber} is damaged; the double-write buffer has it intact`;
+  const lost = nextLsn > firstLsn ? { firstLsn, lastLsn: nextLsn - 1 } : {};
+  return { code: "WAL_CORRUPT", message, file: path, offset, frameNumber, ...lost, repairable: true };
+}
+
+/** A problem above the readable part: the first LSN that it takes away is the one behind that part. */
+function bounded(problem: Problem, position: Position): Problem {
+  if (position === NOWHERE) return problem;
+  const { lastLsn } = problem.details;
+  const firstLsn = lastLsn !== undefined && lastLsn < position.nextLsn ? undefined : position.nextLsn;
+  return { ...problem, details: { ...problem.details, firstLsn } };
+}
+
+/** What shows, where there is no segment, that there was a log once. An interrupted creation leaves no such thing. */
+async function tracesOfLog(
+  options: ExamineOptions,
+  anchorFile: AnchorFile,
+  dwbPath: string,
+): Promise<string | undefined> {
+  const { copies, anchor } = anchorFile;
+  if (anchor !== undefined) return "an anchor";
+  if (copies !== "absent" && copies.some((copy) => copy.state !== "blank")) return "a damaged anchor";
+  // A buffer that lies elsewhere may have served another log.
+  if (!dwbPath.startsWith(`${options.directory}/`)) return undefined;
+  const dwb = await readCopies(options.io, dwbPath, !options.live);
+  return dwb !== undefined && holdsFrames(dwb) ? "frames in its double-write buffer" : undefined;
+}

@@ -1,0 +1,201 @@
+import { type IoBackend, IoError } from "@stonewal/io";
+import { type DiskFile, openDisk } from "./disk.js";
+import { RecoveryError } from "./errors.js";
+import { type FrameChunk, FrameScanner, type Stop } from "./frame-scan.js";
+import type { LogView, SegmentRef } from "./model.js";
+import { CHUNK_BYTES, identityOf, startOf } from "./segment-scan.js";
+
+export interface FeedOptions {
+  /** First LSN that is wanted: where reading begins. 0: with the very first frame, records or not. */
+  readonly from: number;
+  readonly direct?: boolean | undefined;
+  readonly chunkBytes?: number | undefined;
+}
+
+export interface FeedChunk extends FrameChunk {
+  /** The segment they lie in. */
+  readonly segment: SegmentRef;
+  /** Records behind this LSN do not exist: the log was cut there. */
+  readonly lastLsn: number;
+}
+
+interface OpenSegment {
+  readonly ref: SegmentRef;
+  readonly file: DiskFile;
+  readonly scanner: FrameScanner;
+}
+
+/** A frame that was durable a moment ago and is not to be found: how often to look again before calling it damage. */
+const LOOKS = 3;
+const PAUSE_MS = 20;
+const SMALLEST_CHUNK_BYTES = 65536;
+
+/**
+ * The frames of a log in order, across segments, while it grows at one end and is freed at the other. Every frame is
+ * checked again as recovery checked it: what is read now need not be what was read then.
+ */
+export class FrameFeed {
+  readonly #io: IoBackend;
+  readonly #view: LogView;
+  readonly #options: FeedOptions;
+  #open: OpenSegment | undefined;
+  #delivered: number;
+
+  constructor(io: IoBackend, view: LogView, options: FeedOptions) {
+    this.#io = io;
+    this.#view = view;
+    this.#options = options;
+    this.#delivered = options.from - 1;
+  }
+
+  /** The last LSN handed out: what lies at or below it is not needed any more. */
+  get delivered(): number {
+    return this.#delivered;
+  }
+
+  /**
+   * The next frames up to the number `limit`, all of which are durable; `undefined` where there are none left. Their bytes stay
+   * as they are unless `release` is called.
+   */
+  async next(limit: number): Promise<FeedChunk | undefined> {
+    let looks = 0;
+    for (;;) {
+      const refs = this.#view.segments();
+      const open = this.#open ?? (await this.#enter(this.#startOf(refs)));
+      // Vanished while it was opened, or since: what the view says now tells why.
+      const index = refs.findIndex((ref) => ref.sequence === open?.ref.sequence);
+      if (open === undefined || index === -1) {
+        if (++looks > LOOKS) throw this.#vanished();
+        await this.#leave();
+        this.#explainGap(refs, open?.ref);
+        if (open === undefined) await this.#pause();
+        continue;
+      }
+      const { scanner, ref } = open;
+      const next = refs[index + 1];
+      if (next !== undefined && scanner.position.frameNumber > next.preamble.previousFrameNumber) {
+        if (this.#delivered > next.preamble.previousLsn) throw this.#cutAway(next.preamble.previousLsn);
+        await this.#leave();
+        await this.#enter(next);
+        continue;
+      }
+      const bound = Math.min(limit, next?.preamble.previousFrameNumber ?? limit);
+      const chunk = await scanner.next(bound);
+      if (chunk !== undefined) {
+        const lastLsn = next?.preamble.previousLsn ?? Number.MAX_SAFE_INTEGER;
+        const last = chunk.frames.at(-1)!.header;
+        this.#delivered = Math.max(this.#delivered, Math.min(last.nextLsn - 1, lastLsn));
+        return { ...chunk, segment: ref, lastLsn };
+      }
+      const stop = scanner.stop!;
+      scanner.resume();
+      if (stop.kind === "limit") {
+        if (scanner.position.frameNumber > limit) return undefined;
+        continue;
+      }
+      // Read ahead of the writer, or the segment has just been freed or left behind: look again before judging.
+      if (++looks > LOOKS) throw this.#damaged(open, stop);
+      if (looks > 1) await this.#pause();
+    }
+  }
+
+  /** Nothing of the chunk that came last is in use any more. */
+  release(): void {
+    this.#open?.scanner.release();
+  }
+
+  async close(): Promise<void> {
+    await this.#leave();
+  }
+
+  /** Of several segments that start at or before the LSN the last one holds it. */
+  #startOf(refs: readonly SegmentRef[]): SegmentRef | undefined {
+    return refs.findLast((ref) => ref.preamble.firstLsn <= this.#delivered + 1) ?? refs[0];
+  }
+
+  async #enter(ref: SegmentRef | undefined): Promise<OpenSegment | undefined> {
+    if (ref === undefined) return undefined;
+    const io = this.#io;
+    const access = { io, direct: this.#options.direct ?? false, settle: false };
+    let file: DiskFile;
+    try {
+      file = await openDisk(access, ref.path);
+    } catch (error) {
+      if (error instanceof IoError && error.code === "IO_NOT_FOUND") return undefined;
+      throw error;
+    }
+    for (const image of ref.overlay ?? []) file.overlay(image);
+    const asked =
+      Math.ceil((this.#options.chunkBytes ?? CHUNK_BYTES) / SMALLEST_CHUNK_BYTES) * SMALLEST_CHUNK_BYTES;
+    const chunkBytes = Math.max(SMALLEST_CHUNK_BYTES, asked);
+    const options = { checksum: io.checksum, chunkBytes, ahead: true };
+    const scanner = new FrameScanner(file, identityOf(ref.preamble), startOf(ref.preamble), options);
+    this.#open = { ref, file, scanner };
+    return this.#open;
+  }
+
+  async #leave(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.scanner.end();
+    await open?.file.close();
+  }
+
+  /** The segment that was being read is no part of the log any more. Throws unless the log goes on right behind what was delivered. */
+  #explainGap(refs: readonly SegmentRef[], left: SegmentRef | undefined): void {
+    const after = left && refs.find((ref) => ref.sequence > left.sequence);
+    const cutHere =
+      after !== undefined && left !== undefined && after.preamble.previousSequence < left.sequence;
+    if (cutHere && refs.some((ref) => ref.sequence === after.preamble.previousSequence)) {
+      if (after.preamble.previousLsn < this.#delivered) throw this.#cutAway(after.preamble.previousLsn);
+      return;
+    }
+    const first = refs[0];
+    if (first !== undefined && first.preamble.firstLsn > this.#delivered + 1) {
+      throw trimmed(this.#delivered + 1, Math.max(this.#view.trimLsn(), first.preamble.firstLsn - 1));
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#io.clock.after(PAUSE_MS, resolve);
+    });
+  }
+
+  #cutAway(lsn: number): RecoveryError {
+    const message = `the log was cut after LSN ${lsn}; LSN ${lsn + 1} to ${this.#delivered} had been delivered`;
+    return new RecoveryError("WAL_CUT_AWAY", message, { firstLsn: lsn + 1, lastLsn: this.#delivered });
+  }
+
+  #vanished(): RecoveryError {
+    const firstLsn = this.#delivered + 1;
+    return new RecoveryError("WAL_MISSING_SEGMENT", `the segment with LSN ${firstLsn} is missing`, {
+      firstLsn,
+    });
+  }
+
+  #damaged({ ref, scanner }: OpenSegment, stop: Stop): RecoveryError {
+    const { position } = scanner;
+    const offset = stop.kind === "unreadable" ? stop.offset : position.offset;
+    const code = stop.kind === "unreadable" ? "WAL_UNREADABLE" : "WAL_CORRUPT";
+    const what =
+      stop.kind === "invalid"
+        ? stop.what
+        : stop.kind === "full"
+          ? "the segment ends before it"
+          : "read error";
+    const message = `${ref.path} at ${offset}: frame ${position.frameNumber}, which was durable, can't be read back: ${what}`;
+    return new RecoveryError(code, message, {
+      file: ref.path,
+      sequence: ref.sequence,
+      offset,
+      frameNumber: position.frameNumber,
+      firstLsn: position.nextLsn,
+    });
+  }
+}
+
+export function trimmed(firstLsn: number, lastLsn: number): RecoveryError {
+  const message = `LSN ${firstLsn} has been trimmed; the first that can be read is ${lastLsn + 1}`;
+  return new RecoveryError("WAL_TRIMMED", message, { firstLsn, lastLsn });
+}

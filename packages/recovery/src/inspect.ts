@@ -1,0 +1,80 @@
+import { paddedFrameBytes } from "@stonewal/record";
+import { hex } from "./directory.js";
+import type { Examination } from "./examine.js";
+import { FrameFeed } from "./frame-feed.js";
+import { look } from "./look.js";
+import type { InspectedFrame, InspectedSegment, InspectReport, LogLocation } from "./model.js";
+import { viewOf } from "./segment-refs.js";
+import { verdictOn } from "./verify.js";
+
+/** What `verifyLog` finds, and what lies where. Rejects as that does. */
+export async function inspectLog(options: LogLocation): Promise<InspectReport> {
+  const { found, live } = await look(options);
+  const { anchor } = found.anchorFile;
+  return {
+    ...verdictOn(found, live),
+    logId: hex(found.segments.at(-1)?.walked.preamble.logId ?? anchor?.logId ?? new Uint8Array()),
+    trimLsn: found.trimLsn,
+    anchor: anchor && {
+      generation: anchor.generation,
+      trimLsn: anchor.trimPoint,
+      watermark: anchor.watermark,
+      lastLsn: anchor.durableLsn,
+      time: anchor.time,
+    },
+    segmentList: found.segments.map((segment) => inspected(segment)),
+    voidSegments: found.walk.voids.map((file) => file.name),
+    spares: found.listing.spares.map((spare) => spare.name),
+    frameList: () => frames(found),
+  };
+}
+
+function inspected({ walked, end, lastLsn, sums }: Examination["segments"][number]): InspectedSegment {
+  const { file, preamble } = walked;
+  return {
+    name: file.name,
+    sequence: file.sequence,
+    firstLsn: preamble.firstLsn,
+    lastLsn,
+    bytes: preamble.segmentBytes,
+    end,
+    blockBytes: preamble.blockBytes,
+    recycled: preamble.recycled,
+    created: preamble.time,
+    frames: sums.frames,
+    records: sums.records,
+    frameBytes: sums.bytes,
+    paddingBytes: sums.paddingBytes,
+  };
+}
+
+async function* frames(found: Examination): AsyncGenerator<InspectedFrame, void, undefined> {
+  const { frameNumber } = found.position;
+  const view = viewOf(found, false);
+  const feed = new FrameFeed(found.io, view, { from: 0, direct: found.access.direct });
+  try {
+    for (let chunk = await feed.next(frameNumber - 1); chunk; chunk = await feed.next(frameNumber - 1)) {
+      const { path, preamble } = chunk.segment;
+      for (const { header } of chunk.frames) {
+        yield {
+          file: path,
+          sequence: header.sequence,
+          offset: header.offset,
+          frameNumber: header.frameNumber,
+          firstLsn: header.firstLsn,
+          lastLsn: Math.min(header.nextLsn - 1, chunk.lastLsn),
+          kind: header.kind,
+          records: header.recordCount,
+          bytes: header.length,
+          paddingBytes: paddedFrameBytes(header.length, preamble.blockBytes) - header.length,
+          watermark: header.watermark,
+          time: header.time,
+          incarnation: hex(header.incarnation),
+        };
+      }
+      feed.release();
+    }
+  } finally {
+    await feed.close();
+  }
+}

@@ -1,0 +1,46 @@
+import { LOCK_NAME } from "@stonewal/record";
+import { RecoveryError } from "./errors.js";
+import { type Examination, examine } from "./examine.js";
+import type { LogLocation } from "./model.js";
+
+/** What looking at a log without the right to change it has come to. */
+export interface Sight {
+  readonly found: Examination;
+  /** A writer was at work: only what the log itself says is durable may be believed. */
+  readonly live: boolean;
+}
+
+export interface LookOptions extends LogLocation {
+  readonly direct?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Beside a writer a look may catch a frame half written, or files on the move: how often to look again before judging. */
+const LOOKS = 6;
+const PAUSE_MS = 25;
+
+/**
+ * Examines a log beside whoever else has it open. Without a writer everything is synced first, and so everything valid is
+ * durable; beside one nothing is. Rejects with `WAL_NOT_FOUND` where there is no log.
+ */
+export async function look(options: LookOptions): Promise<Sight> {
+  const { io, directory } = options;
+  const lockPath = `${directory}/${LOCK_NAME}`;
+  for (let looks = 1; ; looks++) {
+    options.signal?.throwIfAborted();
+    const live = await io.isLocked(lockPath);
+    const found = await examine({ ...options, live });
+    const last = looks >= LOOKS;
+    // A writer that came while we looked may have written what nobody has synced.
+    if (!live && (await io.isLocked(lockPath)) && !last) continue;
+    if (found === undefined) {
+      if (!live || last)
+        throw new RecoveryError("WAL_NOT_FOUND", `there is no log in ${directory}`, { file: directory });
+    } else if (!live || last || (found.problems.length === 0 && found.repairable.length === 0)) {
+      return { found, live };
+    }
+    await new Promise<void>((resolve) => {
+      io.clock.after(PAUSE_MS, resolve);
+    });
+  }
+}

@@ -1,0 +1,237 @@
+import { IoError } from "@stonewal/io";
+import {
+  FRAME_HEADER_BYTES,
+  FRAMES_START,
+  type FrameHeader,
+  FrameVerifier,
+  frameRecords,
+  intactRecords,
+  type LogRecord,
+  MIN_BLOCK_BYTES,
+  type Preamble,
+  paddedFrameBytes,
+} from "@stonewal/record";
+import { readPreambles } from "./copies.js";
+import type { SegmentFile } from "./directory.js";
+import { type DiskFile, openDisk } from "./disk.js";
+import { headersIn } from "./dwb-copies.js";
+import type { Examination } from "./examine.js";
+import { headerOf, type SegmentIdentity } from "./frame-scan.js";
+import { headlessRecords } from "./headless-records.js";
+import { readTail } from "./tail.js";
+
+/** A segment, or what is left of one, behind the readable part of a log. */
+interface Place {
+  readonly file: SegmentFile;
+  readonly identity: SegmentIdentity;
+  readonly recycled: boolean;
+  /** Where the readable part ends in it, and what its next frame has to begin with, if that is known. */
+  readonly from: number;
+  readonly nextLsn: number | undefined;
+  /** What the segment that follows says about its end: behind it nothing exists. */
+  readonly end: Pick<Preamble, "previousFrameNumber" | "previousLsn"> | undefined;
+}
+
+/** An intact frame in the double-write buffer. */
+interface Copy {
+  readonly header: FrameHeader;
+  readonly bytes: Uint8Array;
+}
+
+const EVERYTHING = { previousFrameNumber: Number.MAX_SAFE_INTEGER, previousLsn: Number.MAX_SAFE_INTEGER };
+
+/**
+ * The records behind the readable part of a damaged log that are intact beyond doubt, in the order of their frames. A frame
+ * that is damaged in part gives its intact records only where something later shows that it had been durable: half of
+ * an interrupted write is nobody's. Of the double-write buffer only what is chained to a frame of the log counts.
+ */
+export async function* survivors(found: Examination): AsyncGenerator<LogRecord[], void, undefined> {
+  const logId = logIdOf(found);
+  if (logId === undefined) return;
+  const places = await placesBehind(found, logId);
+  const copies = copiesBehind(found, logId);
+  const sequences = new Set([...places.keys(), ...copies.map(({ header }) => header.sequence)]);
+  let chain = found.position.chain;
+  for (const sequence of [...sequences].sort((a, b) => a - b)) {
+    const here = copies.filter(({ header }) => header.sequence === sequence);
+    const place = places.get(sequence);
+    if (place === undefined) {
+      for (const copy of here) {
+        if (copy.header.chain !== chain) break;
+        chain = copy.header.checksum;
+        yield [...frameRecords(copy.bytes, 0, copy.header)];
+      }
+      continue;
+    }
+    const disk = await openDisk(found.access, place.file.path);
+    try {
+      for await (const { records, checksum } of inPlace(found, place, disk, here, chain)) {
+        chain = checksum;
+        const lastLsn = (place.end ?? EVERYTHING).previousLsn;
+        yield records.filter((record) => record.lsn <= lastLsn);
+      }
+    } finally {
+      await disk.close();
+    }
+  }
+}
+
+interface Fragment {
+  readonly records: LogRecord[];
+  /** Of the frame they were in, or of the last one known. */
+  readonly checksum: bigint;
+}
+
+async function* inPlace(
+  found: Examination,
+  place: Place,
+  disk: DiskFile,
+  copies: readonly Copy[],
+  before: bigint,
+): AsyncGenerator<Fragment, void, undefined> {
+  const { blockBytes } = place.identity;
+  const end = place.end ?? EVERYTHING;
+  const tail = await readTail(disk, place.identity, place.from);
+  const headers = tail.headers.filter((header) => header.frameNumber <= end.previousFrameNumber);
+  const proven = Math.max(
+    place.end === undefined ? 0 : end.previousFrameNumber + 1,
+    found.anchorFile.anchor?.watermark ?? 0,
+    ...headers.map((header) => header.watermark),
+    ...copies.map(({ header }) => header.watermark),
+  );
+  let chain = before;
+  let offset = place.from;
+  let { nextLsn } = place;
+  for (const [i, header] of [...headers, undefined].entries()) {
+    // What is missing before this frame: in the buffer, or here without its header.
+    for (const copy of copies) {
+      const { frameNumber, checksum } = copy.header;
+      const between =
+        copy.header.offset >= offset && (header === undefined || copy.header.offset < header.offset);
+      const linked =
+        copy.header.chain === chain || (header?.chain === checksum && header.frameNumber === frameNumber + 1);
+      if (!between || !linked) continue;
+      chain = checksum;
+      nextLsn = copy.header.nextLsn;
+      offset = copy.header.offset + paddedFrameBytes(copy.header.length, blockBytes);
+      yield { records: [...frameRecords(copy.bytes, 0, copy.header)], checksum };
+    }
+    const gapEnd = header?.offset ?? (place.end === undefined ? offset : place.identity.segmentBytes);
+    if (offset < gapEnd && nextLsn !== undefined && !place.recycled) {
+      const lastLsn = header === undefined ? end.previousLsn : header.firstLsn - 1;
+      const records = await headlessRecords(disk, offset, gapEnd, { firstLsn: nextLsn, lastLsn });
+      if (records.length > 0) yield { records, checksum: chain };
+    }
+    if (header === undefined) return;
+    const copy = copies.find((candidate) => candidate.header.checksum === header.checksum);
+    const records = await recordsOf(found, disk, place, header, header.frameNumber < proven, copy);
+    ({ nextLsn, checksum: chain } = header);
+    offset = header.offset + paddedFrameBytes(header.length, blockBytes);
+    if (records.length > 0 || i === 0) yield { records, checksum: chain };
+  }
+}
+
+/** The records of a frame whose header is intact: all of them, or those that are where nothing else has them. */
+async function recordsOf(
+  found: Examination,
+  disk: DiskFile,
+  { identity }: Place,
+  header: FrameHeader,
+  proven: boolean,
+  copy: Copy | undefined,
+): Promise<LogRecord[]> {
+  const padded = paddedFrameBytes(header.length, identity.blockBytes);
+  const arena = disk.arena(Math.min(padded, identity.segmentBytes - header.offset));
+  const read = await disk.read(arena, header.offset, arena.bytes.length);
+  const bytes = arena.bytes.subarray(0, read.length);
+  // The header again, from the bytes that it is used with.
+  const again = headerOf(disk.path, bytes, 0, identity, header.offset);
+  if (again === undefined) return [];
+  const whole = padded <= bytes.length && isIntact(found, bytes, again, identity.blockBytes);
+  if (whole) return [...frameRecords(bytes, 0, again)];
+  if (copy !== undefined) return [...frameRecords(copy.bytes, 0, copy.header)];
+  return proven ? [...intactRecords(bytes, 0, again, identity.blockBytes)] : [];
+}
+
+function isIntact(found: Examination, bytes: Uint8Array, header: FrameHeader, blockBytes: number): boolean {
+  return new FrameVerifier(blockBytes, found.io.checksum).verify(bytes, [{ header, at: 0 }])[0]!;
+}
+
+/** Copies of frames behind the readable part, by number, the newest of each place first. */
+function copiesBehind(found: Examination, logId: Uint8Array): Copy[] {
+  const { dwb, position } = found;
+  if (dwb === undefined) return [];
+  const copies: Copy[] = [];
+  const blockBytes = blockBytesOf(found);
+  for (const { sequence, offset, frameNumber } of new Set(headersIn(dwb, logId))) {
+    if (frameNumber < position.frameNumber) continue;
+    for (const image of dwb.at(sequence, offset)) {
+      const bytes = new Uint8Array(paddedFrameBytes(image.length, blockBytes));
+      bytes.set(image.stored);
+      const header = headerOf("a copy", bytes, 0, { logId, sequence }, offset);
+      if (header === undefined || paddedFrameBytes(header.length, blockBytes) > bytes.length) continue;
+      if (isIntact(found, bytes, header, blockBytes)) copies.push({ header, bytes });
+    }
+  }
+  return copies.sort((a, b) => a.header.frameNumber - b.header.frameNumber);
+}
+
+async function placesBehind(found: Examination, logId: Uint8Array): Promise<Map<number, Place>> {
+  const last = found.segments.at(-1)?.walked.file.sequence ?? 0;
+  const places = new Map<number, Place>();
+  const preambles = new Map<number, Preamble>();
+  const files = found.listing.segments.filter((file) => file.sequence >= last);
+  const sizes = new Map<number, number>();
+  for (const file of files) {
+    try {
+      const disk = await openDisk(found.access, file.path);
+      try {
+        sizes.set(file.sequence, disk.size);
+        const copies = await readPreambles(disk);
+        const preamble = copies.map((copy) => copy.value).find((value) => value?.sequence === file.sequence);
+        if (preamble !== undefined) preambles.set(file.sequence, preamble);
+      } finally {
+        await disk.close();
+      }
+    } catch (error) {
+      if (!(error instanceof IoError && error.code === "IO_NOT_FOUND")) throw error;
+    }
+  }
+  for (const file of files) {
+    const size = sizes.get(file.sequence);
+    if (size === undefined) continue;
+    const cut = [...preambles.values()].some(
+      ({ sequence, previousSequence }) => previousSequence < file.sequence && file.sequence < sequence,
+    );
+    // A segment that is missing can't be told from one that is cut away, but what names it can.
+    if (cut && preambles.has(file.sequence)) continue;
+    const preamble = preambles.get(file.sequence);
+    const blockBytes = preamble?.blockBytes ?? blockBytesOf(found);
+    const segmentBytes = Math.min(preamble?.segmentBytes ?? size, Math.floor(size / blockBytes) * blockBytes);
+    const here = file.sequence === last && found.segments.length > 0;
+    const after = [...preambles.values()].find(({ previousSequence }) => previousSequence === file.sequence);
+    places.set(file.sequence, {
+      file,
+      identity: { logId, sequence: file.sequence, blockBytes, segmentBytes },
+      recycled: preamble?.recycled ?? true,
+      from: here ? found.position.offset : FRAMES_START,
+      nextLsn: here ? found.position.nextLsn : preamble?.firstLsn,
+      end: after,
+    });
+  }
+  return places;
+}
+
+function blockBytesOf(found: Examination): number {
+  return found.segments.at(-1)?.walked.preamble.blockBytes ?? MIN_BLOCK_BYTES;
+}
+
+/** The log's id, from whatever still says it. */
+function logIdOf(found: Examination): Uint8Array | undefined {
+  const stated = found.segments.at(-1)?.walked.preamble.logId ?? found.anchorFile.anchor?.logId;
+  if (stated !== undefined || found.dwb === undefined) return stated;
+  for (const image of found.dwb) {
+    if (image.stored.length >= FRAME_HEADER_BYTES) return image.stored.slice(32, 48);
+  }
+  return undefined;
+}

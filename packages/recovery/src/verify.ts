@@ -1,0 +1,64 @@
+import { hex } from "./directory.js";
+import type { Examination } from "./examine.js";
+import { look } from "./look.js";
+import type { Corruption, DwbReport, LogLocation, VerifyReport } from "./model.js";
+import { placeOf, tornTailOf } from "./report.js";
+
+/**
+ * Reads everything there is of a log and says what is wrong with it, changing nothing. Damage does not make it reject: it is
+ * listed. Beside a running writer it covers what the log itself says is durable.
+ *
+ * Rejects with `WAL_NOT_FOUND` where there is no log, `WAL_MISSING_SEGMENT` where only traces of one are left,
+ * `WAL_UNSUPPORTED_FORMAT`, and a back end's `IoError` (no permission).
+ */
+export async function verifyLog(options: LogLocation): Promise<VerifyReport> {
+  const { found, live } = await look(options);
+  return verdictOn(found, live);
+}
+
+export function verdictOn(found: Examination, live: boolean): VerifyReport {
+  const { firstLsn, segments } = found;
+  const problems = found.problems.map(
+    ({ code, message, details: { cause: _, ...details } }): Corruption => ({
+      code,
+      message,
+      ...details,
+      repairable: false,
+    }),
+  );
+  const lastLsn = live
+    ? Math.max(found.durable.point.lsn, firstLsn - 1)
+    : Math.max(found.position.nextLsn - 1, firstLsn - 1);
+  // What a writer at work is about to complete is not torn.
+  const tail = live ? undefined : tornTailOf(found);
+  return {
+    records: lastLsn - firstLsn + 1,
+    firstLsn,
+    lastLsn,
+    segments: segments.length,
+    frames: found.frames,
+    bytes: segments.reduce((sum, { walked }) => sum + walked.preamble.segmentBytes, 0),
+    closedCleanly: found.closedCleanly,
+    tornTail: !live && (tail !== undefined || found.unfinished.length > 0),
+    tail,
+    corruption: [...problems, ...found.repairable],
+    dwb: dwbReport(found),
+  };
+}
+
+function dwbReport(found: Examination): DwbReport {
+  const { dwb, dwbPath: path } = found;
+  if (dwb === undefined) {
+    return { present: false, path, slots: 0, images: 0, damaged: 0, unreadable: 0, restores: [] };
+  }
+  return {
+    present: true,
+    path,
+    id: dwb.id && hex(dwb.id),
+    slots: dwb.slots,
+    images: [...dwb].length,
+    damaged: dwb.damagedSlots.length,
+    unreadable: dwb.unreadableSlots.length,
+    restores: found.restores.map((restore) => placeOf(restore.path, restore.header)),
+  };
+}
