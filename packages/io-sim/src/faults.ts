@@ -28,11 +28,14 @@ export interface FaultRule {
   /** Default `EIO`. */
   readonly errno?: string;
   /**
-   * What the failed operation did before it failed. `none`: nothing. `partial`: a write, some of its first sectors; a sync, some of the sectors
-   * reached the disk. `short`, writes only: the system call wrote a part and no error; the back end completes it, and a crash
-   * may come in between. Default `none`.
+   * What happens. `none`: the call fails and has done nothing. `partial`: it fails, and a write has written some of its first sectors, a sync
+   * has brought some of the sectors to the disk. And without an error, for reads, writes and syncs, as system calls do and a back end must
+   * cope with: `interrupted` (EINTR, made again), `short` (reads and writes: only a part is done, and the rest by
+   * another call), `slow` (many boundaries pass first). Default `none`.
    */
-  readonly effect?: "none" | "partial" | "short";
+  readonly effect?: "none" | "partial" | "interrupted" | "short" | "slow";
+  /** How many bytes a `short` call transfers. Default: of a write, some of its first sectors. */
+  readonly bytes?: number;
 }
 
 /** A rule in force. */

@@ -214,10 +214,11 @@ export class FileContents {
   }
 
   /** A sync has failed: the pages are clean for the kernel and go on being read from its cache, and the disk keeps what it had, or `reached`. */
-  dropDirty(stamp: number, reached: (sector: number) => boolean): void {
+  dropDirty(stamp: number, reached: (sector: number) => boolean, range?: WriteInFlight): void {
+    const concerned = range && new Set(this.sectorsOf(range));
     for (const [sector, versions] of [...this.dirty].sort(([a], [b]) => a - b)) {
       const newest = versions.findLast((version) => version.stamp <= stamp);
-      if (newest === undefined) continue;
+      if (newest === undefined || concerned?.has(sector) === false) continue;
       const later = versions.filter((version) => version.stamp > stamp);
       if (reached(sector)) this.putDurable(sector, newest.bytes);
       else this.dropped.set(sector, newest.bytes);

@@ -61,15 +61,21 @@ export class Machine {
     this.trace.push(`${this.operations} ${line}`);
   }
 
-  /** Counts an operation against the faults that were asked for; throws unless the one that strikes does part of the work first. */
+  /** Counts a call against the faults that were asked for; the one that strikes. */
   strike(operation: FaultOperation, syscall: string, path: string): FaultRule | undefined {
     const rule = this.faults.strike(operation, path);
-    if (rule === undefined) return undefined;
-    this.note(
-      `fault ${rule.effect ?? "none"} ${rule.effect === "short" ? "" : (rule.errno ?? "EIO")} ${syscall} ${path}`,
-    );
-    if (rule.effect !== "partial" && rule.effect !== "short") throw injected(rule, syscall, path);
+    if (rule !== undefined)
+      this.note(`fault ${syscall} ${path}: ${rule.effect ?? "none"} ${rule.errno ?? "EIO"}`);
     return rule;
+  }
+
+  /** As `strike`, for calls that can only fail whole: throws. */
+  strikeWhole(operation: FaultOperation, syscall: string, path: string): void {
+    const rule = this.strike(operation, syscall, path);
+    if (rule === undefined) return;
+    if (rule.effect !== undefined && rule.effect !== "none")
+      throw new RangeError(`a fault of effect ${rule.effect} is not for ${operation}`);
+    throw injected(rule, syscall, path);
   }
 
   /** How far a file may reach before the disk is full. */

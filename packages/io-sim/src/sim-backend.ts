@@ -13,8 +13,9 @@ import { Directory } from "./directory-tree.js";
 import type { FaultOperation } from "./faults.js";
 import { FileContents } from "./file-contents.js";
 import type { Machine } from "./machine.js";
+import { closedFile, pathProblem, rangeProblem, regionProblem, SimArena } from "./refusals.js";
 import type { Operation } from "./scheduler.js";
-import { closedFile, type FileOwner, rangeProblem, regionProblem, SimFile } from "./sim-file.js";
+import { type FileOwner, SimFile } from "./sim-file.js";
 import { syncOperation, writeOperation } from "./write-operation.js";
 
 /** One process's life on a simulated machine. Made by `SimDisk.mount()`; ends at a crash, a kill, or `close()`. */
@@ -56,9 +57,7 @@ export class SimBackend implements IoBackend, FileOwner {
 
   arena(bytes: number): Arena {
     if (this.#end !== undefined) throw this.#end;
-    if (!Number.isSafeInteger(bytes) || bytes < 1)
-      throw new IoError("IO_ARGUMENT", `an arena of ${bytes} bytes`);
-    return { bytes: new Uint8Array(bytes) };
+    return new SimArena(bytes);
   }
 
   random(bytes: number): Uint8Array {
@@ -220,12 +219,11 @@ export class SimBackend implements IoBackend, FileOwner {
   }
 
   #call<T>(operation: FaultOperation, syscall: string, path: string, act: () => T, more = ""): Promise<T> {
-    if (typeof path !== "string" || path === "" || path.includes("\0"))
-      return Promise.reject(new IoError("IO_ARGUMENT", `not a path: ${JSON.stringify(path)}`));
+    const problem = pathProblem(path);
+    if (problem !== undefined) return Promise.reject(problem);
     return this.run(() =>
       this.#machine.single(`${operation} ${path}${more}`, () => {
-        const rule = this.#machine.strike(operation, syscall, path);
-        if (rule !== undefined) throw new RangeError(`effect ${rule.effect} does not apply to ${operation}`);
+        this.#machine.strikeWhole(operation, syscall, path);
         return act();
       }),
     );

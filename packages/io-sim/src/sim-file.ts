@@ -1,8 +1,17 @@
 import { IoError, type IoFile, type Region } from "@stonewal/io";
+import { injected } from "./faults.js";
 import type { FileContents } from "./file-contents.js";
 import type { Machine } from "./machine.js";
+import { closedFile, rangeProblem, regionProblem } from "./refusals.js";
 import type { Operation } from "./scheduler.js";
-import { assertBelievable, type OpenState, syncOperation, writeOperation } from "./write-operation.js";
+import {
+  assertBelievable,
+  isFailure,
+  type OpenState,
+  slowly,
+  syncOperation,
+  writeOperation,
+} from "./write-operation.js";
 
 /** The process that opened a file. */
 export interface FileOwner {
@@ -18,7 +27,7 @@ export class SimFile implements IoFile, OpenState {
   readonly owner: FileOwner;
   readonly #machine: Machine;
   readonly #writable: boolean;
-  poisoned = false;
+  poison: IoError | undefined;
   errorsSeen: number;
   closed = false;
   inFlight = 0;
@@ -46,20 +55,38 @@ export class SimFile implements IoFile, OpenState {
   }
 
   read(region: Region, offset: number): Promise<number> {
-    const problem = this.#problem(region.start, region.length, offset) ?? regionProblem(region, 0, this.path);
+    const problem = regionProblem(region, 0, this.path) ?? this.#problem(region.start, region.length, offset);
     if (problem !== undefined) return Promise.reject(problem);
-    return this.run("read", () => {
-      const { contents } = this;
-      const bad = contents.unreadableIn(offset, region.length);
+    return this.enter(() => this.#read(region, offset));
+  }
+
+  /** One system call, or more where one comes back short. */
+  *#read(region: Region, offset: number): Operation<number> {
+    const { contents, path } = this;
+    const { arena, start, length } = region;
+    let done = 0;
+    for (;;) {
+      this.#machine.note(`read ${path} ${offset + done}+${length - done}`);
+      const fault = this.#machine.strike("read", "pread", path);
+      if (fault?.effect === "interrupted") {
+        yield;
+        continue;
+      }
+      if (fault?.effect === "slow") yield* slowly();
+      if (fault !== undefined && isFailure(fault)) throw injected(fault, "pread", path);
+      const bad = contents.unreadableIn(offset + done, length - done);
       if (bad !== undefined)
-        throw new IoError("IO_READ_FAILED", `pread ${this.path}: EIO at ${bad}`, {
+        throw new IoError("IO_READ_FAILED", `pread ${path}: EIO at ${bad}`, {
           errno: "EIO",
           syscall: "pread",
-          path: this.path,
+          path,
         });
-      const into = region.arena.bytes.subarray(region.start, region.start + region.length);
-      return contents.read(into, offset, !this.direct);
-    });
+      const count = fault?.effect === "short" ? Math.min(fault.bytes ?? 1, length - done) : length - done;
+      const into = arena.bytes.subarray(start + done, start + done + count);
+      done += contents.read(into, offset + done, !this.direct);
+      if (fault?.effect !== "short" || done === length) return done;
+      yield;
+    }
   }
 
   writeZeros(offset: number, length: number): Promise<void> {
@@ -122,11 +149,10 @@ export class SimFile implements IoFile, OpenState {
     }
   }
 
-  private run<T>(operation: "size" | "read" | "truncate" | "dropCache", act: () => T): Promise<T> {
+  private run<T>(operation: "size" | "truncate" | "dropCache", act: () => T): Promise<T> {
     return this.enter(() =>
       this.#machine.single(`${operation} ${this.path}`, () => {
-        const rule = this.#machine.strike(operation, operation, this.path);
-        if (rule !== undefined) throw new RangeError(`effect ${rule.effect} does not apply to ${operation}`);
+        this.#machine.strikeWhole(operation, operation, this.path);
         return act();
       }),
     );
@@ -148,52 +174,6 @@ export class SimFile implements IoFile, OpenState {
 
   notWritable(step?: number): IoError | undefined {
     if (this.#writable) return undefined;
-    return new IoError("IO_ACCESS", `${this.path} was opened for reading`, {
-      errno: "EACCES",
-      path: this.path,
-      step,
-    });
+    return new IoError("IO_ARGUMENT", `${this.path} is open for reading`, { path: this.path, step });
   }
-}
-
-export function closedFile(path: string, step?: number): IoError {
-  return new IoError("IO_CLOSED", `${path} is closed`, { path, step });
-}
-
-export function rangeProblem(
-  offset: number,
-  length: number,
-  path: string,
-  step?: number,
-): IoError | undefined {
-  const bad =
-    !Number.isSafeInteger(offset) ||
-    offset < 0 ||
-    !Number.isSafeInteger(length) ||
-    length < 0 ||
-    !Number.isSafeInteger(offset + length);
-  return bad
-    ? new IoError("IO_ARGUMENT", `${path}: not a range of a file: ${offset}+${length}`, { path, step })
-    : undefined;
-}
-
-export function regionProblem(
-  region: Region,
-  atLeast: number,
-  path: string,
-  step?: number,
-): IoError | undefined {
-  const { start, length, arena } = region;
-  const bad =
-    !Number.isSafeInteger(start) ||
-    start < 0 ||
-    !Number.isSafeInteger(length) ||
-    length < atLeast ||
-    start + length > arena.bytes.length;
-  return bad
-    ? new IoError("IO_ARGUMENT", `${path}: region ${start}+${length} of an arena of ${arena.bytes.length}`, {
-        path,
-        step,
-      })
-    : undefined;
 }

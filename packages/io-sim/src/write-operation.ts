@@ -8,22 +8,28 @@ import type { Operation } from "./scheduler.js";
 export interface OpenState {
   readonly path: string;
   readonly contents: FileContents;
-  /** A sync of this open file has failed: nothing about it can be believed any more. */
-  poisoned: boolean;
+  /** The failed sync of this open file since which nothing about it can be believed. */
+  poison: IoError | undefined;
   /** Which failed write-backs of the file this open file has been told of, or is too young to be told of. */
   errorsSeen: number;
 }
 
-export function assertBelievable(open: OpenState): void {
-  if (open.poisoned)
-    throw new IoError("IO_SYNC_POISONED", `${open.path}: an earlier sync of this open file failed`, {
-      path: open.path,
-    });
+export function assertBelievable({ path, poison }: OpenState): void {
+  if (poison === undefined) return;
+  const message = `${path}: an earlier sync of this open file failed: ${poison.message}`;
+  throw new IoError("IO_SYNC_POISONED", message, { errno: poison.errno, path, cause: poison });
 }
 
+/** Calls in a row that transfer nothing before that is an error. */
+const MAX_STALLS = 10;
+
+/** Boundaries that a slow call takes. */
+const SLOW_BOUNDARIES = 16;
+
 /**
- * A write, in two boundaries: in between it is in flight, and a crash may leave any of its sectors old, new or torn. `verify` throws if
- * the caller changed the memory meanwhile: the kernel may have taken it before the change, or after, or half of it.
+ * A write: one system call, or more where one comes back short. Each is in flight between two boundaries, and a crash in between may
+ * leave any of its sectors old, new or torn. `verify` throws if the caller changed the memory meanwhile: the kernel may have
+ * taken it before the change, or after, or half of it.
  */
 export function* writeOperation(
   machine: Machine,
@@ -32,31 +38,62 @@ export function* writeOperation(
   durable: boolean,
   verify: () => void,
 ): Operation<void> {
-  assertBelievable(open);
-  verify();
-  const { contents, path } = open;
-  const fault = machine.strike("write", "pwritev2", path);
-  const count = fault === undefined ? write.length : partOf(machine, contents, write);
-  const fitting = Math.max(0, Math.min(count, machine.room(contents) - write.offset));
-  if (fitting > 0)
-    yield* inFlight(machine, open, first(write, fitting), durable && fault === undefined, verify);
-  if (fitting < count) throw noSpace(path);
-  if (fault === undefined) return;
-  if (fault.effect !== "short") throw injected(fault, "pwritev2", path);
-  yield;
-  yield* inFlight(machine, open, rest(write, count), false, verify);
-  if (durable) contents.makeDurable(write);
+  let done = 0;
+  for (let stalls = 0; done < write.length; ) {
+    assertBelievable(open);
+    verify();
+    const remaining = part(write, done, write.length);
+    const fault = machine.strike("write", "pwritev2", open.path);
+    if (fault?.effect === "interrupted") {
+      yield;
+      continue;
+    }
+    if (fault?.effect === "slow") yield* slowly();
+    const count = transferred(machine, open.contents, remaining, fault);
+    const fitting = Math.max(0, Math.min(count, machine.room(open.contents) - remaining.offset));
+    if (fitting > 0) yield* inFlight(machine, open, part(remaining, 0, fitting), verify);
+    if (fitting < count) throw noSpace(open.path);
+    if (fault !== undefined && isFailure(fault)) throw injected(fault, "pwritev2", open.path);
+    stalls = count === 0 ? stalls + 1 : 0;
+    if (stalls === MAX_STALLS)
+      throw new IoError("IO_WRITE_FAILED", `pwritev2 ${open.path}: no progress`, { path: open.path });
+    done += count;
+    if (done < write.length || durable) yield;
+  }
+  if (durable) yield* syncOperation(machine, open, write);
+}
+
+export function isFailure(fault: FaultRule): boolean {
+  return fault.effect === undefined || fault.effect === "none" || fault.effect === "partial";
+}
+
+export function* slowly(): Operation<void> {
+  for (let i = 0; i < SLOW_BOUNDARIES; i++) yield;
+}
+
+/** Bytes that one call gets done. */
+function transferred(
+  machine: Machine,
+  contents: FileContents,
+  write: WriteInFlight,
+  fault: FaultRule | undefined,
+): number {
+  if (fault === undefined || fault.effect === "slow") return write.length;
+  if (fault.effect === "short" && fault.bytes !== undefined) return Math.min(fault.bytes, write.length);
+  if (fault.effect !== "short" && fault.effect !== "partial") return 0;
+  const sectors = contents.sectorsOf(write);
+  if (sectors.length < 2) return fault.effect === "short" ? write.length : 0;
+  return (sectors[0]! + 1 + machine.fate.below(sectors.length - 1)) * contents.sectorBytes - write.offset;
 }
 
 function* inFlight(
   machine: Machine,
   open: OpenState,
   write: WriteInFlight,
-  durable: boolean,
   verify: () => void,
 ): Operation<void> {
   const { contents, path } = open;
-  const where = `${path} ${write.offset}+${write.length}${durable ? " durable" : ""}`;
+  const where = `${path} ${write.offset}+${write.length}`;
   contents.inFlight.add(write);
   machine.note(`write ${where} ${fingerprint(write.bytes)}`);
   try {
@@ -66,38 +103,43 @@ function* inFlight(
     contents.inFlight.delete(write);
   }
   contents.apply(write, machine.stamp());
-  if (durable) contents.makeDurable(write);
   machine.note(`written ${where}`);
   assertBelievable(open);
 }
 
-/** A sync, in two boundaries. It covers the writes that had completed when it began, and never overlaps another of the same file. */
-export function* syncOperation(machine: Machine, open: OpenState): Operation<void> {
+/**
+ * A sync, in two boundaries: of the whole file, and then it covers the writes that had completed when it began; or of one durable write's
+ * range only. It never overlaps another sync of the same file.
+ */
+export function* syncOperation(machine: Machine, open: OpenState, range?: WriteInFlight): Operation<void> {
   const { contents, path } = open;
+  const syscall = range === undefined ? "fdatasync" : "pwritev2";
+  const where = range === undefined ? path : `${path} ${range.offset}+${range.length}`;
   if (contents.syncing) yield () => !contents.syncing;
   assertBelievable(open);
   contents.syncing = true;
   try {
-    const covered = machine.stamp();
-    machine.note(`sync ${path}`);
-    yield;
-    const fault = syncFault(machine, open);
-    if (fault !== undefined) {
-      const reached = fault.effect === "partial" ? () => machine.fate.below(2) === 1 : () => false;
-      contents.dropDirty(covered, reached);
-      contents.writeBackErrors++;
-      throw injected(fault, "fdatasync", path);
-    }
-    if (open.errorsSeen !== contents.writeBackErrors)
-      throw new IoError("IO_SYNC_FAILED", `fdatasync ${path}: EIO, of an earlier write-back`, {
-        errno: "EIO",
-        syscall: "fdatasync",
-        path,
-      });
-    contents.sync(covered);
-    machine.note(`synced ${path}`);
+    let fault: FaultRule | undefined;
+    do {
+      const covered = machine.stamp();
+      machine.note(`sync ${where}`);
+      yield;
+      fault = machine.strike("sync", syscall, path);
+      if (fault?.effect === "slow") yield* slowly();
+      if (fault !== undefined && isFailure(fault)) {
+        const reached = fault.effect === "partial" ? () => machine.fate.below(2) === 1 : () => false;
+        contents.dropDirty(covered, reached, range);
+        contents.writeBackErrors++;
+        throw injected(fault, syscall, path);
+      }
+      if (open.errorsSeen !== contents.writeBackErrors) throw earlierFailure(path, syscall);
+      if (fault?.effect === "interrupted") continue;
+      if (range === undefined) contents.sync(covered);
+      else contents.makeDurable(range);
+      machine.note(`synced ${where}`);
+    } while (fault?.effect === "interrupted");
   } catch (error) {
-    open.poisoned = true;
+    if (error instanceof IoError) open.poison ??= error;
     open.errorsSeen = contents.writeBackErrors;
     throw error;
   } finally {
@@ -105,26 +147,16 @@ export function* syncOperation(machine: Machine, open: OpenState): Operation<voi
   }
 }
 
-function syncFault(machine: Machine, open: OpenState): FaultRule | undefined {
-  const rule = machine.faults.strike("sync", open.path);
-  if (rule !== undefined)
-    machine.note(`fault ${rule.effect ?? "none"} ${rule.errno ?? "EIO"} fdatasync ${open.path}`);
-  return rule;
+function earlierFailure(path: string, syscall: string): IoError {
+  return new IoError("IO_SYNC_FAILED", `${syscall} ${path}: EIO, of an earlier write-back`, {
+    errno: "EIO",
+    syscall,
+    path,
+  });
 }
 
-/** Bytes, whole sectors, that a write gets done before it fails or comes back short. */
-function partOf(machine: Machine, contents: FileContents, write: WriteInFlight): number {
-  const sectors = contents.sectorsOf(write);
-  if (sectors.length < 2) return 0;
-  return (sectors[0]! + 1 + machine.fate.below(sectors.length - 1)) * contents.sectorBytes - write.offset;
-}
-
-function first(write: WriteInFlight, length: number): WriteInFlight {
-  return { offset: write.offset, bytes: write.bytes?.subarray(0, length), length };
-}
-
-function rest(write: WriteInFlight, done: number): WriteInFlight {
-  return { offset: write.offset + done, bytes: write.bytes?.subarray(done), length: write.length - done };
+function part(write: WriteInFlight, from: number, to: number): WriteInFlight {
+  return { offset: write.offset + from, bytes: write.bytes?.subarray(from, to), length: to - from };
 }
 
 /** Of a write's bytes, so that two traces agree only if the bytes did (FNV-1a, 32 bits). */
