@@ -20,6 +20,15 @@ import { Wal, type WalParts } from "./wal.js";
  * end's `IO_*`.
  */
 export async function openLog(options: WalOptions): Promise<Wal> {
+  try {
+    return await open(options);
+  } catch (error) {
+    if (options.ownsIo) await options.io.close();
+    throw error;
+  }
+}
+
+async function open(options: WalOptions): Promise<Wal> {
   const settings = checkOptions(options);
   const { io } = options;
   const directory = resolve(options.directory);

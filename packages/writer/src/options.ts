@@ -29,6 +29,8 @@ export interface DwbSettings {
 
 export interface WalOptions {
   readonly io: IoBackend;
+  /** Whether the back end belongs to the log: closed when the log is closed, and when opening it fails. Default false. */
+  readonly ownsIo?: boolean;
   /** The log's own directory. Created, with its parents, unless `create` is false. */
   readonly directory: string;
   /** Whether a log may be created where there is none. Default true. */
@@ -66,6 +68,7 @@ export interface WalOptions {
 
 /** The options with their defaults, checked. */
 export interface Settings {
+  readonly ownsIo: boolean;
   readonly create: boolean;
   readonly dwb: Required<Omit<DwbSettings, "mode">> & { readonly mode: DwbMode | undefined };
   readonly segmentBytes: number;
@@ -126,6 +129,7 @@ export function checkOptions(options: WalOptions): Settings {
   const roundUp = (bytes: number) => Math.ceil(bytes / MAX_BLOCK_BYTES) * MAX_BLOCK_BYTES;
   const frameBytes = roundUp(integer("frameBytes", options.frameBytes, MIB, 64 * 1024, 64 * MIB));
   return {
+    ownsIo: options.ownsIo ?? false,
     create: options.create ?? true,
     dwb: {
       mode: dwb.mode,

@@ -697,6 +697,7 @@ export class Wal {
       await this.#protection.close().catch(() => undefined);
       await anchor.close();
       await lock.release();
+      if (this.#parts.settings.ownsIo) await this.io.close();
       channels.close.publish({ directory: this.directory, durableLsn: this.durableLsn });
     }
   }
