@@ -1,0 +1,159 @@
+import { addAbortSignal, type Readable } from "node:stream";
+import { type DwbMode, type Wal, WalError } from "@stonewal/writer";
+import type { BackendChoice } from "../backends.js";
+import { openWal } from "../open-wal.js";
+import { DurableLines } from "./durable-lines.js";
+import { EXIT, type ExitCode } from "./exit-codes.js";
+import { CliError, Hinted } from "./failure.js";
+import { LineSplitter } from "./lines.js";
+
+export interface AppendOptions {
+  readonly io?: string;
+  readonly dwb?: DwbMode;
+  readonly buffered?: boolean;
+  readonly direct?: boolean;
+  readonly type?: number;
+  readonly syncEvery?: number;
+}
+
+/** Bound on the memory of records that are not durable yet, in bytes: twice the default, so that lines of many MiB fit. */
+const BUFFER_BYTES = 64 * 1024 * 1024;
+
+/** Appends standard input to the log, a record for each line. Resolves when everything is durable and the log is closed. */
+export async function append(dir: string, options: AppendOptions): Promise<ExitCode> {
+  const { io, dwb, type, syncEvery } = options;
+  const wal = await openWal({
+    dir,
+    // Any name: an unknown one is refused with those that there are.
+    io: (io ?? "auto") as BackendChoice,
+    bufferBytes: BUFFER_BYTES,
+    ...(dwb === undefined ? {} : { dwb }),
+    ...(options.direct ? { direct: true } : options.buffered ? { direct: false } : {}),
+  });
+  const durable = new DurableLines(wal, process.stdout);
+  const failures: unknown[] = [];
+  const collect = (error: unknown) => failures.push(error);
+  await new InputAppender(wal, type ?? 0, syncEvery).run().catch(collect);
+  await wal.close().catch(collect);
+  await durable.end().catch(collect);
+  if (failures.length === 0) return EXIT.fine;
+  throw new Hinted(
+    failures[0],
+    wal.durableLsn === wal.nextLsn - 1
+      ? `everything appended is durable, up to LSN ${wal.durableLsn}`
+      : `durable up to LSN ${wal.durableLsn}`,
+  );
+}
+
+class InputAppender {
+  readonly #wal: Wal;
+  readonly #type: number;
+  /** `undefined`: whatever has been read is synced as soon as the disk is free. */
+  readonly #syncEvery: number | undefined;
+  readonly #lines = new LineSplitter();
+  readonly #stop = new AbortController();
+  #appended = 0;
+  #failure: unknown;
+  #interruptedBy: NodeJS.Signals | undefined;
+
+  constructor(wal: Wal, type: number, syncEvery: number | undefined) {
+    this.#wal = wal;
+    this.#type = type;
+    this.#syncEvery = syncEvery;
+  }
+
+  async run(): Promise<void> {
+    const interrupt = (signal: NodeJS.Signals) => {
+      this.#interruptedBy = signal;
+      this.#stop.abort();
+    };
+    // Once: whoever insists gets what the signal does by itself.
+    process.once("SIGINT", interrupt);
+    process.once("SIGTERM", interrupt);
+    try {
+      await this.#readAll();
+    } finally {
+      process.off("SIGINT", interrupt);
+      process.off("SIGTERM", interrupt);
+    }
+  }
+
+  async #readAll(): Promise<void> {
+    try {
+      for await (const chunk of this.#input()) {
+        await this.#take(chunk as Uint8Array);
+      }
+      const rest = this.#lines.end();
+      if (rest !== undefined) await this.#append(rest);
+    } catch (error) {
+      // Half a line is no record: what an interrupted input leaves of its last one is not appended.
+      throw this.#failure ?? this.#whyStopped(error);
+    }
+    await this.#wal.sync();
+  }
+
+  #input(): Readable {
+    try {
+      return addAbortSignal(this.#stop.signal, process.stdin);
+    } catch (error) {
+      throw inputError(error);
+    }
+  }
+
+  #whyStopped(error: unknown): unknown {
+    if (this.#interruptedBy !== undefined) {
+      return new CliError("CLI_INTERRUPTED", `${this.#interruptedBy} came before the end of the input`);
+    }
+    const fromStream = error instanceof Error && "syscall" in error && !("step" in error);
+    return fromStream ? inputError(error) : error;
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
+    for (const line of this.#lines.push(chunk)) {
+      const waiting = this.#append(line);
+      if (waiting !== undefined) await waiting;
+    }
+    const { maxPayloadBytes } = this.#wal;
+    if (this.#lines.pendingBytes > maxPayloadBytes) {
+      throw new WalError("WAL_RECORD_TOO_LARGE", `a line is longer than ${maxPayloadBytes} bytes`);
+    }
+    // While a chain is in flight this is what the next one carries: one commit after another, as fast as the disk takes them.
+    if (this.#syncEvery === undefined) this.#wal.sync().catch((error) => this.#fail(error));
+  }
+
+  /** A promise only where there is something to wait for. */
+  #append(payload: Uint8Array): Promise<void> | undefined {
+    const record = { payload, type: this.#type };
+    this.#appended += 1;
+    try {
+      this.#wal.append(record);
+    } catch (error) {
+      if (!(error instanceof WalError) || error.code !== "WAL_BACKPRESSURE") throw error;
+      return this.#appendWhenReady(record);
+    }
+    return this.#syncIfDue();
+  }
+
+  async #appendWhenReady(record: { payload: Uint8Array; type: number }): Promise<void> {
+    // It waits its turn, however large it is; once there is room again behind it, it has been appended.
+    this.#wal.commit(record).catch((error) => this.#fail(error));
+    await this.#wal.ready();
+    await this.#syncIfDue();
+  }
+
+  #syncIfDue(): Promise<void> | undefined {
+    const due = this.#syncEvery !== undefined && this.#appended % this.#syncEvery === 0;
+    return due ? this.#wal.sync() : undefined;
+  }
+
+  /** Something that nobody waits for has failed. */
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#stop.abort();
+  }
+}
+
+function inputError(error: unknown): CliError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new CliError("CLI_INPUT", `standard input can't be read: ${message}`, error);
+}

@@ -1,0 +1,63 @@
+import { basename } from "node:path";
+import { RecoveryError, type RecoveryReport } from "@stonewal/recovery";
+import { planRepair } from "../reading.js";
+import { repair as repairLog } from "../repair.js";
+import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.js";
+import { Hinted } from "./failure.js";
+import { Output } from "./output.js";
+import { runSalvage } from "./salvage.js";
+import { corruptionLine, count, framePlace, lsnRange, tailLine } from "./wording.js";
+
+export interface RepairOptions {
+  readonly dryRun?: boolean;
+  readonly salvage?: string;
+  readonly json?: boolean;
+}
+
+/** What opening for writing would do, done now or only told. */
+export async function repair(dir: string, options: RepairOptions): Promise<ExitCode> {
+  if (options.salvage !== undefined) return runSalvage(dir, options.salvage, options);
+  const dryRun = options.dryRun === true;
+  const report = await (dryRun ? plan(dir) : repairLog({ dir })).catch((error: unknown) => {
+    if (exitCodeOf(error) !== EXIT.damaged) throw error;
+    throw new Hinted(
+      error,
+      "nothing was changed; `stonewal repair DIR --salvage TO` copies every intact record into a new log",
+    );
+  });
+  const output = new Output(process.stdout);
+  await output.write(options.json ? `${JSON.stringify({ dryRun, ...report })}\n` : readable(report, dryRun));
+  await output.flush();
+  return EXIT.fine;
+}
+
+async function plan(dir: string): Promise<RecoveryReport> {
+  const report = await planRepair({ dir });
+  if (report === undefined)
+    throw new RecoveryError("WAL_NOT_FOUND", `there is no log in ${dir}`, { file: dir });
+  return report;
+}
+
+function readable(report: RecoveryReport, dryRun: boolean): string {
+  const would = (done: string, planned: string) => (dryRun ? `would ${planned}` : done);
+  const lines: string[] = [];
+  for (const frame of report.restored) {
+    lines.push(`${would("restored", "restore")} from the double-write buffer: ${framePlace(frame)}`);
+  }
+  for (const corruption of report.repaired) {
+    lines.push(`${would("put right", "put right")}: ${corruptionLine(corruption)}`);
+  }
+  for (const frame of report.aside) {
+    const where = frame.savedAs === undefined ? "" : ` as ${basename(frame.savedAs)}`;
+    const reason = frame.reason === undefined ? "" : ` (${frame.reason})`;
+    lines.push(`${would("saved", "save")} aside${where}: ${framePlace(frame)}${reason}`);
+  }
+  if (report.tornTail !== undefined) lines.push(`${would("cleared", "clear")} ${tailLine(report.tornTail)}`);
+  for (const name of report.removed)
+    lines.push(`${would("removed", "remove")} ${name}, no part of the log any more`);
+  if (lines.length === 0) lines.push("nothing to repair");
+  lines.push(
+    `${count(report.records, "record")}, ${lsnRange(report.firstLsn, report.lastLsn)}: all that was acknowledged`,
+  );
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,62 @@
+import type { VerifyReport } from "@stonewal/recovery";
+import { verify as verifyLog } from "../reading.js";
+import { colorsFor } from "./colors.js";
+import type { ExitCode } from "./exit-codes.js";
+import { damageOf, verdict } from "./judgement.js";
+import { Output } from "./output.js";
+import { corruptionLine, count, framePlace, lsnRange, tailLine } from "./wording.js";
+
+export interface VerifyOptions {
+  readonly json?: boolean;
+}
+
+/** Reads everything, changes nothing, and says what is damaged. */
+export async function verify(dir: string, { json }: VerifyOptions): Promise<ExitCode> {
+  const report = await verifyLog({ dir });
+  const output = new Output(process.stdout);
+  await output.write(json ? `${JSON.stringify(inOrder(report))}\n` : readable(report));
+  await output.flush();
+  return verdict(report);
+}
+
+/** What a script looks for first. */
+function inOrder(report: VerifyReport): object {
+  const { records, firstLsn, lastLsn, segments, bytes, tornTail, corruption, dwb, ...more } = report;
+  return { records, firstLsn, lastLsn, segments, bytes, tornTail, corruption, dwb, ...more };
+}
+
+function readable(report: VerifyReport): string {
+  const { green, red, yellow } = colorsFor(process.stdout);
+  const damage = damageOf(report);
+  const lines = [
+    `${count(report.records, "record")}, ${lsnRange(report.firstLsn, report.lastLsn)}, in ${count(report.segments, "segment")}, ${count(report.bytes, "byte")}`,
+    `ended by a clean close: ${report.closedCleanly ? "yes" : "no"}`,
+  ];
+  if (report.tail !== undefined)
+    lines.push(`${yellow("torn tail:")} ${tailLine(report.tail)}; nobody was told it had succeeded`);
+  else if (report.tornTail)
+    lines.push(`${yellow("torn tail:")} an interrupted write; nobody was told it had succeeded`);
+  lines.push(`double-write buffer: ${dwbLine(report)}`);
+  for (const frame of report.dwb.restores) {
+    lines.push(
+      `${yellow("restored by the double-write buffer:")} ${framePlace(frame)}; the next open for writing puts it back`,
+    );
+  }
+  for (const corruption of damage) {
+    const remedy = corruption.repairable ? "; `stonewal repair` puts it right, no record is lost" : "";
+    lines.push(`${red("damaged:")} ${corruptionLine(corruption)}${remedy}`);
+  }
+  lines.push(
+    damage.length === 0 ? green("every acknowledged record is readable") : red("the log is damaged"),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function dwbLine({ dwb }: VerifyReport): string {
+  if (!dwb.present) return "none";
+  const bad = [
+    dwb.damaged > 0 ? `, ${dwb.damaged} torn or damaged` : "",
+    dwb.unreadable > 0 ? `, ${dwb.unreadable} unreadable` : "",
+  ];
+  return `${count(dwb.slots, "slot")}, ${count(dwb.images, "image")}${bad.join("")}`;
+}

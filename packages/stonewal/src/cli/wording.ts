@@ -1,0 +1,39 @@
+import { basename } from "node:path";
+import type { Corruption, FramePlace, TornTail } from "@stonewal/recovery";
+
+/** `LSN 1 to 10`, `LSN 7`, or `no records`. */
+export function lsnRange(firstLsn: number | undefined, lastLsn: number | undefined): string {
+  if (firstLsn === undefined) return lastLsn === undefined ? "no records" : `LSN ${lastLsn}`;
+  if (lastLsn === undefined) return `LSN ${firstLsn} and on`;
+  if (lastLsn < firstLsn) return "no records";
+  return firstLsn === lastLsn ? `LSN ${firstLsn}` : `LSN ${firstLsn} to ${lastLsn}`;
+}
+
+/** `1 record`, `2 records`. */
+export function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? "" : "s"}`;
+}
+
+/** Where a frame lies: `frame 12 in 0…1-0…1.wal at 135168, LSN 4 to 9`. */
+export function framePlace(frame: FramePlace): string {
+  return `frame ${frame.frameNumber} in ${basename(frame.file)} at ${frame.offset}, ${lsnRange(frame.firstLsn, frame.lastLsn)}`;
+}
+
+/** Code, message and place, each said once. */
+export function corruptionLine({ code, message, file, offset, firstLsn, lastLsn }: Corruption): string {
+  const place: string[] = [];
+  if (file !== undefined && !message.includes(basename(file))) place.push(basename(file));
+  if (offset !== undefined && !message.includes(String(offset))) place.push(`offset ${offset}`);
+  if (firstLsn !== undefined && !message.includes(String(firstLsn))) place.push(lsnRange(firstLsn, lastLsn));
+  return `${code}: ${message}${place.length === 0 ? "" : ` (${place.join(", ")})`}`;
+}
+
+export function tailLine(tail: TornTail): string {
+  const intact = tail.frames.length === 0 ? "" : `, ${count(tail.frames.length, "intact frame")} among them`;
+  return `an interrupted write in ${basename(tail.file)} from ${tail.offset}, ${count(tail.bytes, "byte")}${intact}`;
+}
+
+export function time(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString();
+}

@@ -1,0 +1,75 @@
+import { resolve } from "node:path";
+import {
+  type InspectReport,
+  inspectLog,
+  type LogReader,
+  type OpenReaderOptions,
+  openReader as openLogReader,
+  planRecovery,
+  type RecoveryReport,
+  type VerifyReport,
+  verifyLog,
+} from "@stonewal/recovery";
+import { type BackendChoice, pickBackend, withBackend } from "./backends.js";
+import { checkDirectory } from "./open-wal.js";
+
+/** Where a log lies. Nothing that takes only this changes anything on disk. */
+export interface LogDirectory {
+  readonly dir: string;
+  /** Default `auto`. */
+  readonly io?: BackendChoice | undefined;
+  /** Path of the double-write buffer; default `<dir>/dwb`. */
+  readonly dwbPath?: string | undefined;
+}
+
+export type ReaderOptions = LogDirectory & Omit<OpenReaderOptions, "io" | "directory" | "dwbPath">;
+
+/**
+ * Opens a log for reading only, beside a running writer too. A back end made here is closed with the reader. Rejects with recovery's codes:
+ * `WAL_NOT_FOUND`, or what is damaged unless `damaged` is `prefix`.
+ */
+export async function openReader(options: ReaderOptions): Promise<LogReader> {
+  const { dir, io: choice, ...rest } = options;
+  checkDirectory(dir);
+  const { io, owned } = pickBackend(choice, dir);
+  let reader: LogReader;
+  try {
+    reader = await openLogReader({ ...rest, io, directory: resolve(dir) });
+  } catch (error) {
+    if (owned) await io.close();
+    throw error;
+  }
+  if (owned) {
+    const closeReader = reader.close.bind(reader);
+    reader.close = async () => {
+      await closeReader();
+      await io.close();
+    };
+  }
+  return reader;
+}
+
+/** Reads everything and reports what is damaged. Rejects only where the log can't be read at all. */
+export async function verify(options: LogDirectory): Promise<VerifyReport> {
+  checkDirectory(options.dir);
+  return withBackend(options.io, options.dir, (io) => verifyLog(location(options, io)));
+}
+
+/** What opening for writing would do. `undefined` where there is no log. Rejects as opening would. */
+export async function planRepair(options: LogDirectory): Promise<RecoveryReport | undefined> {
+  checkDirectory(options.dir);
+  return withBackend(options.io, options.dir, (io) => planRecovery(location(options, io)));
+}
+
+/** What is where in the log, handed to `use`, which may read its list of frames. Resolves to what `use` does. */
+export async function inspect<T>(
+  options: LogDirectory,
+  use: (report: InspectReport) => Promise<T>,
+): Promise<T> {
+  checkDirectory(options.dir);
+  return withBackend(options.io, options.dir, async (io) => use(await inspectLog(location(options, io))));
+}
+
+function location<T>(options: LogDirectory, io: T) {
+  return { io, directory: resolve(options.dir), dwbPath: options.dwbPath };
+}
