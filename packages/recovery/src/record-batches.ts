@@ -55,7 +55,8 @@ export class RecordSelection {
         if (this.#filter !== undefined && !this.#filter(record)) continue;
         records.push(record);
       }
-      if (header.nextLsn > this.#to) this.#ended = true;
+      // A frame that a cut divides reaches beyond what counts of it: the log goes on in the next segment.
+      if (Math.min(header.nextLsn - 1, chunk.lastLsn) >= this.#to) this.#ended = true;
     }
     return records;
   }
