@@ -65,7 +65,6 @@ export class LogReader implements LogView {
   #refreshing: Promise<void> | undefined;
   #timer: Timer | undefined;
   #waiting: Waiter[] = [];
-  #keepAlive: ReturnType<typeof setInterval> | undefined;
 
   /** Use `openReader`. */
   constructor(options: OpenReaderOptions, sight: Sight) {
@@ -141,8 +140,6 @@ export class LogReader implements LogView {
     if (this.#closed) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      // The back end's timers don't keep the process alive, and somebody is waiting.
-      this.#keepAlive ??= setInterval(() => {}, 0x7fff_ffff);
       this.#poll();
     });
   }
@@ -161,7 +158,7 @@ export class LogReader implements LogView {
 
   #poll(): void {
     if (this.#timer !== undefined || this.#closed) return;
-    this.#timer = this.#io.clock.after(this.#options.pollMs ?? DEFAULT_POLL_MS, () => {
+    const look = () => {
       this.#timer = undefined;
       if (this.#closed || this.#waiting.length === 0) return;
       this.refresh().then(
@@ -170,12 +167,14 @@ export class LogReader implements LogView {
         },
         (error: unknown) => this.#ring((waiting) => waiting.reject(error)),
       );
-    });
+    };
+    // Somebody waits for it: it keeps the process alive.
+    this.#timer = this.#io.clock.after(this.#options.pollMs ?? DEFAULT_POLL_MS, look, true);
   }
 
   #ring(settle: (waiting: Waiter) => void): void {
-    clearInterval(this.#keepAlive);
-    this.#keepAlive = undefined;
+    this.#timer?.cancel();
+    this.#timer = undefined;
     for (const waiting of this.#waiting.splice(0)) settle(waiting);
   }
 
