@@ -52,7 +52,7 @@ Failure SyncDirectory(const std::string& path) {
   return failure;
 }
 
-#if defined(F_OFD_SETLK)
+#if defined(__linux__)
 
 namespace {
 
