@@ -1,39 +1,12 @@
-import type { Arena, ChecksumRanges, IoBackend, IoFile, Step, WriteStep } from "@stonewal/io";
-import { checksumRanges } from "@stonewal/record";
+import type { IoBackend, IoFile, Step } from "@stonewal/io";
 import { countBytes } from "./counters.js";
-import { createFile, restoreSize, writeHeader } from "./create.js";
 import { DwbError } from "./errors.js";
-import {
-  type DwbGeometry,
-  fileBytes,
-  makeGeometry,
-  maxImageBytes,
-  SLOT_HEADER_BYTES,
-  SLOTS_START,
-  slotIndex,
-  slotsFor,
-} from "./geometry.js";
-import { DwbImage, DwbImages } from "./images.js";
-import { encodeSlot, KIND_IMAGE, KIND_VOID, sealSlots } from "./layout.js";
-import { scanFile } from "./read.js";
-import { nextRingSequence } from "./resume.js";
+import { type DwbGeometry, maxImageBytes, slotsFor } from "./geometry.js";
+import { DwbImage, type DwbImages } from "./images.js";
+import { KIND_IMAGE, KIND_VOID } from "./layout.js";
+import { Mirror } from "./mirror.js";
 import { type DwbTicket, Ring, type RingContents, RingEntry } from "./ring.js";
 import { toU64 } from "./u64.js";
-
-export type DwbMode = "off" | "buffered" | "direct";
-
-export interface DwbOptions {
-  readonly io: IoBackend;
-  readonly path: string;
-  /** `direct`: past the page cache; `blockBytes` must then be a multiple of what the file needs. `off` is refused with `DWB_OFF`. */
-  readonly mode: DwbMode;
-  /** Number of slots of a new file, 1 to 65,536. Default 64. */
-  readonly slots?: number;
-  /** Payload of a slot of a new file in bytes, a multiple of `blockBytes`. Default 65,536. */
-  readonly slotBytes?: number;
-  /** Block size of a new file in bytes, a power of two from 512 to 65,536. Default 4,096. */
-  readonly blockBytes?: number;
-}
 
 /** An image to be protected. Numbers are u64; `offset` at most 2^53 - 1. */
 export interface DwbInput {
@@ -76,53 +49,6 @@ export interface DwbStats {
   readonly slotsFree: number;
 }
 
-/**
- * Opens the double-write buffer at `path`, or creates it.
- *
- * An existing file keeps its geometry, whatever is asked for: see `slots`, `slotBytes` and `blockBytes` of the result. To change it, recover,
- * then unlink the file, sync the directory and open again. If the file holds images of an earlier life (`hasUnrecovered`), nothing can be
- * staged until `releaseRecovered()` says that whatever was torn has been put back and synced: so recover with `readDwb` first.
- *
- * The buffer takes no lock: its owner must see to it that nobody else writes it.
- *
- * Rejects with `DWB_OFF`, `DWB_ARGUMENT`, `DWB_DAMAGED` (the file is something else), `DWB_UNSUPPORTED`, or an `IoError`.
- */
-export async function openDwb(options: DwbOptions): Promise<Dwb> {
-  const { io, path, mode, slots = 64, slotBytes = 65536, blockBytes = 4096 } = options;
-  if (mode === "off") throw new DwbError("DWB_OFF", "a double-write buffer with mode off cannot be opened");
-  if (mode !== "buffered" && mode !== "direct")
-    throw new DwbError("DWB_ARGUMENT", `unknown mode ${String(mode)}`);
-  const asked = makeGeometry(slots, slotBytes, blockBytes);
-  const before = await scanFile(io, path, {});
-  if (before === undefined) {
-    await createFile(io, path, asked);
-  } else if (before.geometry === undefined) {
-    // Not even one slot is intact, and the header is lost. If this is a buffer, it holds nothing for anyone.
-    if (!before.recognised)
-      throw new DwbError("DWB_DAMAGED", `${path} is not a double-write buffer; move it away`);
-    await io.unlink(path);
-    await createFile(io, path, asked);
-  } else {
-    if (before.header !== "intact" && before.id !== undefined)
-      await writeHeader(io, path, before.id, before.geometry);
-    const size = fileBytes(before.geometry);
-    if (before.size < size) await restoreSize(io, path, before.geometry, before.size);
-  }
-  const found = before?.geometry === undefined ? await scanFile(io, path, {}) : before;
-  if (found?.id === undefined || found.geometry === undefined)
-    throw new DwbError("DWB_DAMAGED", `${path} was made and cannot be read back`);
-  const { id, geometry } = found;
-  const file = await io.open(path, { access: "write", direct: mode === "direct" });
-  if (geometry.blockBytes % file.alignment !== 0) {
-    await file.close();
-    throw new DwbError(
-      "DWB_ARGUMENT",
-      `blocks of ${geometry.blockBytes} bytes, and direct I/O here needs ${file.alignment}`,
-    );
-  }
-  return new Dwb(io, file, mode, id, geometry, new DwbImages(found), nextRingSequence(found, geometry));
-}
-
 type State =
   | { readonly name: "open" }
   | { readonly name: "closed" }
@@ -144,11 +70,9 @@ export class Dwb {
 
   readonly #io: IoBackend;
   readonly #file: IoFile;
-  readonly #checksum: ChecksumRanges;
   readonly #geometry: DwbGeometry;
   readonly #ring: Ring;
-  /** The slots as they are, or will be, in the file: consecutive full slots are one write. */
-  readonly #mirror: Arena;
+  readonly #mirror: Mirror;
   #staged: RingEntry[] = [];
   /** Batches that were taken and not settled. Resolves to undefined or the failure. */
   readonly #inFlight = new Set<Promise<void>>();
@@ -172,10 +96,9 @@ export class Dwb {
   ) {
     this.#io = io;
     this.#file = file;
-    this.#checksum = io.checksum ?? checksumRanges;
     this.#geometry = geometry;
     this.#ring = new Ring(geometry);
-    this.#mirror = io.arena(geometry.slots * geometry.slotStride);
+    this.#mirror = new Mirror(io, file, id, geometry);
     this.path = file.path;
     this.mode = mode;
     this.id = id;
@@ -330,12 +253,15 @@ export class Dwb {
   /** The newest durable image of a key: of this process or found when the file was opened. `undefined` where there is none, or it is void. */
   recover(key: number | bigint): DwbImage | undefined {
     const entry = this.#ring.newest(toU64(key, "key"));
-    return entry && new DwbImage(entry, entry.found?.slice() ?? this.#storedOf(entry));
+    return entry && new DwbImage(entry, entry.found?.slice() ?? this.#mirror.storedOf(entry));
   }
 
-  /** Whether `recover` would find an image. */
+  /**
+   * Whether an image of this key is in the buffer, or will be with the next flush, that no void follows: then the key's home may be written
+   * unprotected only once a `stageVoid` of it is durable.
+   */
   holds(key: number | bigint): boolean {
-    return this.#ring.newest(toU64(key, "key")) !== undefined;
+    return this.#ring.holds(toU64(key, "key"));
   }
 
   /** Flushes what is staged, waits for batches in flight, and closes the file, also where that fails. Idempotent. Rejects with `DWB_FAILED`. */
@@ -379,53 +305,9 @@ export class Dwb {
         `${this.path} holds images of an earlier life; recover, then call releaseRecovered()`,
       );
     const entry = this.#ring.take(contents);
-    for (let part = 0; part < entry.slots; part++) this.#encode(entry, part, bytes);
+    this.#mirror.put(entry, bytes);
     this.#staged.push(entry);
     return entry;
-  }
-
-  #encode(entry: RingEntry, part: number, bytes: Uint8Array): void {
-    const { slotBytes } = this.#geometry;
-    const start = this.#mirrorStart(entry.ringSequence + part);
-    const stored = bytes.subarray(part * slotBytes, (part + 1) * slotBytes);
-    const slot = this.#mirror.bytes.subarray(start, start + this.#geometry.slotStride);
-    encodeSlot(slot, this.id, this.#geometry, {
-      ...entry,
-      ringSequence: entry.ringSequence + part,
-      first: entry.ringSequence,
-      part,
-      parts: entry.slots,
-      stored: stored.length,
-    });
-    slot.set(stored, SLOT_HEADER_BYTES);
-    // Nothing of the slot's former contents is written again behind the image.
-    slot.fill(0, SLOT_HEADER_BYTES + stored.length, this.#usedBytes(stored.length));
-  }
-
-  #mirrorStart(ringSequence: number): number {
-    return slotIndex(this.#geometry, ringSequence) * this.#geometry.slotStride;
-  }
-
-  /** Bytes of a slot that are written: whole blocks. */
-  #usedBytes(stored: number): number {
-    const { blockBytes } = this.#geometry;
-    return Math.ceil((SLOT_HEADER_BYTES + stored) / blockBytes) * blockBytes;
-  }
-
-  #storedInPart(entry: RingEntry, part: number): number {
-    return Math.min(this.slotBytes, entry.stored - part * this.slotBytes);
-  }
-
-  #storedOf(entry: RingEntry): Uint8Array {
-    const stored = new Uint8Array(entry.stored);
-    for (let part = 0; part < entry.slots; part++) {
-      const from = this.#mirrorStart(entry.ringSequence + part) + SLOT_HEADER_BYTES;
-      stored.set(
-        this.#mirror.bytes.subarray(from, from + this.#storedInPart(entry, part)),
-        part * this.slotBytes,
-      );
-    }
-    return stored;
   }
 
   async #flush(): Promise<void> {
@@ -439,14 +321,7 @@ export class Dwb {
     const entries = this.#staged;
     this.#staged = [];
     if (entries.length === 0) return { steps: [], done: () => undefined, failed: () => undefined };
-    const slots = entries.flatMap((entry) =>
-      Array.from({ length: entry.slots }, (_, part) => ({
-        start: this.#mirrorStart(entry.ringSequence + part),
-        stored: this.#storedInPart(entry, part),
-      })),
-    );
-    sealSlots(this.#mirror.bytes, slots, this.#checksum);
-    const steps = this.#steps(slots);
+    const steps = this.#mirror.steps(entries);
     const { promise, settle } = settlement();
     this.#inFlight.add(promise);
     return {
@@ -462,28 +337,6 @@ export class Dwb {
         this.#inFlight.delete(promise);
       },
     };
-  }
-
-  /** One write per run of slots without a gap between them, and one sync for all; a single write is made durable by itself. */
-  #steps(slots: readonly { readonly start: number; readonly stored: number }[]): Step[] {
-    const runs: { start: number; end: number }[] = [];
-    for (const { start, stored } of slots) {
-      const last = runs.at(-1);
-      const end = start + this.#usedBytes(stored);
-      if (last?.end === start) last.end = end;
-      else runs.push({ start, end });
-    }
-    const writes = runs.map(
-      ({ start, end }): WriteStep => ({
-        kind: "write",
-        file: this.#file,
-        region: { arena: this.#mirror, start, length: end - start },
-        offset: SLOTS_START + start,
-        // Safe in place of a sync: no other write of this batch waits for one, and every batch brings its own.
-        ...(runs.length === 1 ? { durable: true } : {}),
-      }),
-    );
-    return runs.length === 1 ? writes : [...writes, { kind: "sync", file: this.#file }];
   }
 
   #completed(entries: readonly RingEntry[], steps: readonly Step[]): void {

@@ -127,6 +127,11 @@ export class Ring {
     return newest?.kind === KIND_IMAGE ? newest : undefined;
   }
 
+  /** Whether a key's newest entry, durable or not, is an image. */
+  holds(key: bigint): boolean {
+    return this.#byKey.get(key)?.at(-1)?.kind === KIND_IMAGE;
+  }
+
   #index(entry: RingEntry): void {
     for (let part = 0; part < entry.slots; part++) {
       const index = slotIndex(this.geometry, entry.ringSequence + part);

@@ -1,0 +1,109 @@
+import type { Arena, ChecksumRanges, IoBackend, IoFile, Step, WriteStep } from "@stonewal/io";
+import { checksumRanges } from "@stonewal/record";
+import { type DwbGeometry, SLOT_HEADER_BYTES, SLOTS_START, slotIndex } from "./geometry.js";
+import { encodeSlot, sealSlots } from "./layout.js";
+import type { RingEntry } from "./ring.js";
+
+/**
+ * The ring's slots in memory as they are, or will be, in the file. So consecutive full slots are one write, and what is staged
+ * is copied once.
+ */
+export class Mirror {
+  readonly #arena: Arena;
+  readonly #file: IoFile;
+  readonly #id: Uint8Array;
+  readonly #geometry: DwbGeometry;
+  readonly #checksum: ChecksumRanges;
+
+  constructor(io: IoBackend, file: IoFile, id: Uint8Array, geometry: DwbGeometry) {
+    this.#arena = io.arena(geometry.slots * geometry.slotStride);
+    this.#file = file;
+    this.#id = id;
+    this.#geometry = geometry;
+    this.#checksum = io.checksum ?? checksumRanges;
+  }
+
+  /** Copies an entry's bytes into its slots. They are sealed by `steps`. */
+  put(entry: RingEntry, bytes: Uint8Array): void {
+    const { slotBytes, slotStride } = this.#geometry;
+    for (let part = 0; part < entry.slots; part++) {
+      const start = this.#start(entry.ringSequence + part);
+      const stored = bytes.subarray(part * slotBytes, (part + 1) * slotBytes);
+      const slot = this.#arena.bytes.subarray(start, start + slotStride);
+      const { key, target, offset, version, length, kind } = entry;
+      encodeSlot(slot, this.#id, this.#geometry, {
+        ringSequence: entry.ringSequence + part,
+        key,
+        target,
+        offset,
+        first: entry.ringSequence,
+        version,
+        length,
+        part,
+        parts: entry.slots,
+        stored: stored.length,
+        kind,
+      });
+      slot.set(stored, SLOT_HEADER_BYTES);
+      // Nothing of the slot's former contents is written again behind the image.
+      slot.fill(0, SLOT_HEADER_BYTES + stored.length, this.#used(stored.length));
+    }
+  }
+
+  /** A copy of an entry's stored bytes. */
+  storedOf(entry: RingEntry): Uint8Array {
+    const stored = new Uint8Array(entry.stored);
+    let at = 0;
+    for (const part of this.#slotsOf(entry)) {
+      const from = part.start + SLOT_HEADER_BYTES;
+      stored.set(this.#arena.bytes.subarray(from, from + part.stored), at);
+      at += part.stored;
+    }
+    return stored;
+  }
+
+  /**
+   * Seals entries and gives the steps that make them durable: one write per run of slots without a gap between them, and one sync for all; a
+   * single write is made durable by itself.
+   */
+  steps(entries: readonly RingEntry[]): Step[] {
+    const slots = entries.flatMap((entry) => this.#slotsOf(entry));
+    sealSlots(this.#arena.bytes, slots, this.#checksum);
+    const runs: { start: number; end: number }[] = [];
+    for (const { start, stored } of slots) {
+      const last = runs.at(-1);
+      const end = start + this.#used(stored);
+      if (last?.end === start) last.end = end;
+      else runs.push({ start, end });
+    }
+    const writes = runs.map(
+      ({ start, end }): WriteStep => ({
+        kind: "write",
+        file: this.#file,
+        region: { arena: this.#arena, start, length: end - start },
+        offset: SLOTS_START + start,
+        // Safe in place of a sync: no other write of this batch waits for one, and every batch brings its own.
+        ...(runs.length === 1 ? { durable: true } : {}),
+      }),
+    );
+    return runs.length === 1 ? writes : [...writes, { kind: "sync", file: this.#file }];
+  }
+
+  #slotsOf(entry: RingEntry): { readonly start: number; readonly stored: number }[] {
+    const { slotBytes } = this.#geometry;
+    return Array.from({ length: entry.slots }, (_, part) => ({
+      start: this.#start(entry.ringSequence + part),
+      stored: Math.min(slotBytes, entry.stored - part * slotBytes),
+    }));
+  }
+
+  #start(ringSequence: number): number {
+    return slotIndex(this.#geometry, ringSequence) * this.#geometry.slotStride;
+  }
+
+  /** Bytes of a slot that are written: whole blocks. */
+  #used(stored: number): number {
+    const { blockBytes } = this.#geometry;
+    return Math.ceil((SLOT_HEADER_BYTES + stored) / blockBytes) * blockBytes;
+  }
+}
