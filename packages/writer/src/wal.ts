@@ -281,7 +281,9 @@ export class Wal {
       throw this.#spareError ?? new WalError("WAL_BACKPRESSURE", "the next segment is still being prepared");
     }
     try {
-      return append();
+      const appended = append();
+      if (this.#idleTimer === undefined) this.#armIdle();
+      return appended;
     } catch (error) {
       if (error instanceof WalError && error.code === "WAL_BACKPRESSURE") throw this.#makeRoom(error);
       throw error;
@@ -414,6 +416,7 @@ export class Wal {
 
   /** The log has fallen quiet. */
   #idle(): void {
+    this.#idleTimer = undefined;
     if (this.#state !== "open" || this.#paused || this.#commits.poison !== undefined) return;
     if (!this.#commits.quiet) return;
     if (this.nextLsn - 1 > this.durableLsn) {
