@@ -53,6 +53,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
     .addHelpText("after", EXIT_CODES)
+    .helpCommand("help [command]", "display help for command")
     .argument("[command]")
     .action((name: string | undefined) => {
       const what = name === undefined ? "no command" : `unknown command '${name}'`;
@@ -148,6 +149,10 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
 }
 
 function usageError(error: CommanderError): CliError {
+  // `help` of something that is no command.
+  if (error.code === "commander.help") {
+    return new CliError("CLI_USAGE", "no such command; stonewal --help lists them");
+  }
   return new CliError("CLI_USAGE", error.message.replace(/^error: /, ""));
 }
 

@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll } from "vitest";
+
+const made: string[] = [];
+
+afterAll(() => {
+  for (const directory of made.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+/** A new directory on a real file system, removed when the test file ends. */
+export function scratch(): string {
+  const directory = mkdtempSync(join(tmpdir(), "stonewal-"));
+  made.push(directory);
+  return directory;
+}
+
+/** Names, sizes, times and contents of everything in a directory: two that are equal mean that nothing was changed. */
+export function snapshot(directory: string): unknown[] {
+  return readdirSync(directory)
+    .sort()
+    .map((name) => {
+      const path = join(directory, name);
+      const { size, mtimeMs, ctimeMs, mode, ino } = statSync(path);
+      return { name, size, mtimeMs, ctimeMs, mode, ino, hash: hash(readFileSync(path)) };
+    })
+    .concat({ name: ".", ...times(directory) } as never);
+}
+
+function times(path: string) {
+  const { mtimeMs, ctimeMs } = statSync(path);
+  return { mtimeMs, ctimeMs };
+}
+
+function hash(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Paths of the segments, oldest first. */
+export function segments(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => name.endsWith(".wal"))
+    .sort()
+    .map((name) => join(directory, name));
+}
+
+/** Overwrites bytes in the middle of a file, on the disk. */
+export async function overwrite(path: string, offset: number, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.write(bytes, 0, bytes.length, offset);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+export async function bytesAt(path: string, offset: number, length: number): Promise<Buffer> {
+  const file = await open(path, "r");
+  try {
+    const buffer = Buffer.alloc(length);
+    await file.read(buffer, 0, length, offset);
+    return buffer;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Changes every bit of one byte, and answers how to change it back. */
+export async function flip(path: string, offset: number): Promise<() => Promise<void>> {
+  const byte = await bytesAt(path, offset, 1);
+  await overwrite(path, offset, new Uint8Array([(byte[0] as number) ^ 0xff]));
+  return () => overwrite(path, offset, byte);
+}

@@ -1,0 +1,61 @@
+import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { type OpenWalOptions, openWal, type Wal } from "../../src/index.js";
+
+/** Small segments, so that a log of several of them is quickly made, copied and read. */
+export const SMALL: Omit<OpenWalOptions, "dir"> = {
+  segmentBytes: 262_144,
+  frameBytes: 65_536,
+  bufferBytes: 262_144,
+};
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** `line 1` and so on, each distinct and of its own length. */
+export function line(lsn: number): string {
+  return `line ${lsn} ${"abcdefghij".repeat(lsn % 7)}`;
+}
+
+/** What `cat` prints of the records `from` to `to` of a log that `commitLines` made. */
+export function printed(to: number, from = 1): string {
+  let text = "";
+  for (let lsn = from; lsn <= to; lsn++) text += `${line(lsn)}\n`;
+  return text;
+}
+
+/** Commits `count` lines, each in a frame of its own. */
+export async function commitLines(wal: Wal, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await wal.commit({ payload: bytes(line(wal.nextLsn)) });
+}
+
+/** A log of `count` lines, closed. */
+export async function closedLog(
+  dir: string,
+  count: number,
+  options: Partial<OpenWalOptions> = {},
+): Promise<void> {
+  const wal = await openWal({ dir, ...SMALL, ...options });
+  await commitLines(wal, count);
+  await wal.close();
+}
+
+/**
+ * What a crash leaves of a log of `count` lines, all of them acknowledged, in `image`: the files as they are while the writer
+ * is at work. It writes past the page cache, so that is what the disk has.
+ */
+export async function crashImage(
+  dir: string,
+  image: string,
+  count: number,
+  options: Partial<OpenWalOptions> = {},
+): Promise<void> {
+  const wal = await openWal({ dir, ...SMALL, idleMs: 0, ...options });
+  await commitLines(wal, count);
+  copyDirectory(dir, image);
+  await wal.close();
+}
+
+export function copyDirectory(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));
+}
