@@ -51,19 +51,19 @@ export async function judgeEnd(end: EndOfLog): Promise<EndVerdict> {
   const problem = missingBuffer(end) ?? unreadableEnd(end);
   if (problem !== undefined) return { problems: [problem], repairable: [], tear: undefined };
   const witnesses = findWitnesses(end);
-  const harmless = isSecondClose(end, witnesses);
+  const harmless = onlyWitnessesLost(end, witnesses);
   if (witnesses.some && !harmless) {
     return { problems: [corruption(end, witnesses)], repairable: [], tear: undefined };
   }
   const tear = await tearOf(end);
-  const undecided = undecidable(end, tear);
+  const undecided = undecidable(end, tear.torn || harmless);
   if (undecided !== undefined) return { problems: [undecided], repairable: [], tear: undefined };
   const repairable: Corruption[] = [];
   const { file } = end.segment;
   if (harmless) {
-    const offset = end.position.offset;
-    const message = `${file.name} at ${offset}: the second of two close frames is damaged`;
-    repairable.push({ code: "WAL_CORRUPT", message, file: file.path, offset, repairable: true });
+    const { offset, frameNumber } = end.position;
+    const message = `${file.name} at ${offset}: frame ${frameNumber}, which held no record, is damaged`;
+    repairable.push({ code: "WAL_CORRUPT", message, file: file.path, offset, frameNumber, repairable: true });
   } else if (end.closedCleanly && tear.torn) {
     // Nothing is in flight when a log is closed, so this is no interrupted write.
     const offset = tear.clear[0]?.[0] ?? tear.offset;
@@ -96,19 +96,18 @@ function findWitnesses(end: EndOfLog): Witnesses {
 }
 
 /**
- * A close frame is written twice so that the loss of one of them loses nothing: the first is there, and only the anchor,
- * which was written last of all, says that the second was.
+ * Frames without records bear witness and hold nothing: where only such are missing, nothing that was acknowledged is. Every
+ * trace behind the position says so by itself: none has a record, and none knows of an LSN that the position does not. So
+ * a closed log is not refused for a damaged byte in one of its close frames.
  */
-function isSecondClose(end: EndOfLog, witnesses: Witnesses): boolean {
-  const { anchor, position } = end;
-  return (
-    witnesses.anchor &&
-    witnesses.home.length === 0 &&
-    witnesses.dwb.length === 0 &&
-    end.lastFrame?.kind === "close" &&
-    anchor!.watermark === position.frameNumber + 1 &&
-    anchor!.durableLsn === position.nextLsn - 1
-  );
+function onlyWitnessesLost(end: EndOfLog, witnesses: Witnesses): boolean {
+  const { frameNumber, nextLsn } = end.position;
+  const copies = end.dwb === undefined ? [] : headersIn(end.dwb, end.segment.preamble.logId);
+  for (const header of [...end.tail.headers, ...copies]) {
+    if (header.frameNumber <= frameNumber) continue;
+    if (header.recordCount > 0 || header.firstLsn > nextLsn) return false;
+  }
+  return witnesses.some && (end.anchor?.durableLsn ?? 0) < nextLsn;
 }
 
 function corruption(end: EndOfLog, witnesses: Witnesses): Problem {
@@ -164,7 +163,7 @@ function unreadableEnd(end: EndOfLog): Problem | undefined {
 }
 
 /** Without a witness the tail is dropped, unless one may lie in what the device refuses to read. */
-function undecidable(end: EndOfLog, tear: Tear): Problem | undefined {
+function undecidable(end: EndOfLog, traces: boolean): Problem | undefined {
   const { tail, segment, position, dwb, dwbPath, lastFrame, lastOpen } = end;
   const { frameNumber, nextLsn: firstLsn } = position;
   const [unreadable] = tail.unreadable;
@@ -177,7 +176,7 @@ function undecidable(end: EndOfLog, tear: Tear): Problem | undefined {
   }
   // A slot can hold the only copy of a commit that it acknowledged, or a witness for a torn frame; not so where a log
   // that acknowledges by its own sync ends cleanly, nor behind a close frame, before which everything was at home.
-  const matters = lastFrame?.kind !== "close" && (tear.torn || lastOpen?.ack === "dwb");
+  const matters = lastFrame?.kind !== "close" && (traces || lastOpen?.ack === "dwb");
   if (dwb === undefined || dwb.unreadableSlots.length === 0 || !matters) return undefined;
   const message = `${dwbPath}: the device can't read slot ${dwb.unreadableSlots.join(", ")}, which may hold frame ${frameNumber}`;
   return { code: "WAL_UNREADABLE", message, details: { file: dwbPath, frameNumber, firstLsn } };

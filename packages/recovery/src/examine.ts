@@ -104,10 +104,11 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
   const scanned = await scanRun(access, walk, dwb, trimLsn, signal);
   const { segments, position, lastFrame, lastOpen, durable } = scanned;
   durable.raise(anchorFile.anchor?.watermark ?? 0);
+  // Where a file ends too early, what a scan finds missing in it is only the consequence.
   const problems: Problem[] = [
-    ...scanned.problems,
     ...walk.problems.map((problem) => bounded(problem, position)),
-  ];
+    ...scanned.problems,
+  ].sort((a, b) => (a.details.sequence ?? 0) - (b.details.sequence ?? 0));
   const repairable: Corruption[] = [...preambleRepairs(walk), ...scanned.untidy.map(untidyEntry)];
   const anchorVerdict = judgeAnchor(anchorFile, walk, {
     lastFrame,
