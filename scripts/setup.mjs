@@ -75,7 +75,7 @@ function checkNode() {
 export function workspaceDirs() {
   const packagesDir = path.join(root, "packages");
   const packages = readdirSync(packagesDir).map((name) => path.join(packagesDir, name));
-  return [root, ...packages, path.join(root, "demo")].filter((dir) =>
+  return [root, ...packages, path.join(root, "demo"), path.join(root, "packaging")].filter((dir) =>
     existsSync(path.join(dir, "package.json")),
   );
 }
