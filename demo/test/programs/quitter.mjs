@@ -1,0 +1,2 @@
+// An appender that gives up.
+process.exitCode = 3;
