@@ -158,7 +158,7 @@ export class FrameFeed {
 
   #pause(): Promise<void> {
     return new Promise((resolve) => {
-      this.#io.clock.after(PAUSE_MS, resolve);
+      this.#io.clock.after(PAUSE_MS, resolve, true);
     });
   }
 

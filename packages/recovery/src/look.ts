@@ -40,7 +40,7 @@ export async function look(options: LookOptions): Promise<Sight> {
       return { found, live };
     }
     await new Promise<void>((resolve) => {
-      io.clock.after(PAUSE_MS, resolve);
+      io.clock.after(PAUSE_MS, resolve, true);
     });
   }
 }
