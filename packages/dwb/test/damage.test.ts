@@ -164,6 +164,57 @@ describe("bytes that look like slots and are none", () => {
     expect(listed(images)).toEqual(["3@1", "2@1"]);
   });
 
+  test("without a header the first slot decides alone: no payload reaches its place", async () => {
+    const other = pattern(16, 6);
+    const bytes = pageFile(undefined, [
+      [0, pageSlot(ID, { ring: 1, key: 1 }, pattern(10, 1))],
+      [1, pageSlot(other, { ring: 2, key: 666 }, pattern(10, 1))],
+      [2, pageSlot(other, { ring: 3, key: 666 }, pattern(10, 1))],
+    ]);
+    expect((await read(planted(bytes).mount())).id).toEqual(ID);
+  });
+
+  /** Slots of another buffer in a ring of the same size in bytes, in slots of 1 KiB. */
+  const FINE = { slots: 6, payload: 512, stride: 1024, block: 512 };
+
+  /** A damaged slot whose payload has `forged` in its block at 512. */
+  function damagedAround(forged: Uint8Array): Uint8Array {
+    const slot = pageSlot(ID, { ring: 1, key: 1 }, pattern(1100, 1));
+    slot[20]! ^= 1;
+    slot.set(forged, 512);
+    return slot;
+  }
+
+  test("what lies within an intact slot has no say", async () => {
+    const other = pattern(16, 9);
+    const inner = (ring: number): Uint8Array => pageSlot(other, { ring, key: 666 }, pattern(10, 1), FINE);
+    const payload = pattern(1000, 1);
+    payload.set(inner(3), 384);
+    const bytes = pageFile(undefined, [[1, pageSlot(ID, { ring: 2, key: 2 }, payload)]]);
+    // In what was slot 2, at 3072, and is torn: slot 4 of the finer ring.
+    bytes.set(inner(5), SLOTS_AT + 4096);
+    const images = await read(planted(bytes).mount());
+    expect(images.id).toEqual(ID);
+    expect(listed(images)).toEqual(["2@1"]);
+  });
+
+  test("what its own geometry puts elsewhere, or in a file of another size, has no say either", async () => {
+    const other = pattern(16, 9);
+    const elsewhere = pageSlot(other, { ring: 2, key: 666 }, pattern(10, 1));
+    // Where its ring puts it, at 1024, but of seven slots instead of six.
+    const otherSize = new Uint8Array(512 + 138);
+    otherSize.set(pageSlot(other, { ring: 2, key: 666 }, pattern(10, 1), { ...FINE, slots: 7 }), 512);
+    for (const forged of [elsewhere, otherSize]) {
+      const bytes = pageFile(undefined, [
+        [0, damagedAround(forged)],
+        [1, pageSlot(ID, { ring: 2, key: 2 }, pattern(10, 1))],
+      ]);
+      const images = await read(planted(bytes).mount());
+      expect(images.id).toEqual(ID);
+      expect(listed(images)).toEqual(["2@1"]);
+    }
+  });
+
   test("where the first slot and the header are lost, the identity with most slots is believed", async () => {
     const bytes = pageFile(undefined, [
       [1, pageSlot(ID, { ring: 2, key: 2 }, pattern(10, 1))],

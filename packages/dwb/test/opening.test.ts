@@ -178,14 +178,17 @@ describe("opening what is there", () => {
     }
   });
 
-  test("what the cache shows and the disk does not have is not recovered: a failed sync had dropped it", async () => {
-    const disk = newDisk();
-    const dwb = await open(disk.mount());
-    await dwb.write(image(1, 1));
-    disk.fail({ operation: "sync", path: /dwb/ });
-    expect(await rejectionOf(dwb.write(image(1, 2)))).toBe("DWB_FAILED");
-    expect(listed(await read(disk.mount()))).toEqual(["1@1"]);
-  });
+  test.each([true, false])(
+    "what the cache shows and the disk does not have is not recovered: a failed sync had dropped it (O_DIRECT: %s)",
+    async (direct) => {
+      const disk = newDisk({ direct });
+      const dwb = await open(disk.mount());
+      await dwb.write(image(1, 1));
+      disk.fail({ operation: "sync", path: /dwb/ });
+      expect(await rejectionOf(dwb.write(image(1, 2)))).toBe("DWB_FAILED");
+      expect(listed(await read(disk.mount()))).toEqual(["1@1"]);
+    },
+  );
 
   test("a process that was killed left its copies in the page cache: reading makes them durable before it believes them", async () => {
     const disk = newDisk();
