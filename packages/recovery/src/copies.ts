@@ -18,7 +18,7 @@ import { type DiskAccess, type DiskFile, openDisk, overlaps } from "./disk.js";
 export type CopyState =
   /** Valid, and followed by zeros. */
   | "intact"
-  /** Valid, but the bytes behind it, which should be zero, are not. */
+  /** Valid, but the zeros that belong behind it are not all there. */
   | "untidy"
   /** Readable, and not a valid copy. */
   | "damaged"
@@ -52,7 +52,8 @@ async function readCopies<T>(file: DiskFile, bytes: number, decode: Decode<T>): 
       const blank = firstNonZero(there, at, end) === -1;
       return { state: blank ? "blank" : "damaged", value, offset: at };
     }
-    const untidy = firstNonZero(there, at + PREAMBLE_BYTES, end);
+    const rest = firstNonZero(there, at + PREAMBLE_BYTES, end);
+    const untidy = rest === -1 && length < end ? length : rest;
     if (untidy === -1) return { state: "intact", value, offset: at };
     return { state: "untidy", value, offset: untidy };
   };

@@ -236,7 +236,7 @@ export class LogBuilder {
 export async function protect(
   io: IoBackend,
   frames: readonly BuiltFrame[],
-  options: { path?: string; slots?: number; slotBytes?: number } = {},
+  options: { path?: string; directory?: string; slots?: number; slotBytes?: number } = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { slots = 8, slotBytes = 16384 } = options;
   const path = options.path ?? `${DIRECTORY}/dwb`;
@@ -258,6 +258,6 @@ export async function protect(
   }
   const dwbId = new Uint8Array(dwb.id);
   await dwb.close();
-  await io.syncDirectory(DIRECTORY);
+  await io.syncDirectory(options.directory ?? DIRECTORY);
   return dwbId;
 }

@@ -1,0 +1,140 @@
+import { SimDisk } from "@stonewal/io-sim";
+import { describe, expect, it } from "vitest";
+import { salvage } from "../src/index.js";
+import { BLOCK, DIRECTORY, LogBuilder, payload, protect } from "./log-builder.js";
+import { codeOf, collect, snapshot, text } from "./outcome.js";
+
+/** Every intact record of a damaged log, and nothing that is not one. */
+
+async function salvaged(disk: SimDisk) {
+  const before = snapshot(disk);
+  const rescue = salvage({ io: disk.mount(), directory: DIRECTORY });
+  const records = await collect(
+    rescue,
+    ({ record, originalLsn }) => `${originalLsn}:${text(record).slice(0, 6)}`,
+  );
+  expect(snapshot(disk)).toEqual(before);
+  return { records, report: rescue.report() };
+}
+
+function build(change?: (log: LogBuilder) => void): { log: LogBuilder; disk: SimDisk } {
+  const log = new LogBuilder({ blocks: 8 });
+  log.open();
+  log.frame(["r1", "r2"]);
+  log.frame(["r3", "r4", "r5"]);
+  log.frame(["r6"]);
+  log.roll();
+  log.frame(["r7"]);
+  log.frame(["r8"]);
+  log.setAnchor();
+  change?.(log);
+  const disk = new SimDisk();
+  log.plant(disk);
+  return { log, disk };
+}
+
+describe("salvage", () => {
+  it("of a log that is not damaged gives all of it", async () => {
+    const { records, report } = await salvaged(build().disk);
+    expect(records).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `${n}:r${n}`));
+    expect(report).toEqual({ records: 8, firstLsn: 1, lastLsn: 8, missing: [], corruption: [] });
+  });
+
+  it("gives the other records of a frame of which one is damaged", async () => {
+    const { log, disk } = build();
+    disk.corrupt(log.segments[0]!.path, log.frames[2]!.offset + 192 + 40 + 33, Uint8Array.of(0xff));
+    const { records, report } = await salvaged(disk);
+    expect(records).toEqual(["1:r1", "2:r2", "3:r3", "5:r5", "6:r6", "7:r7", "8:r8"]);
+    expect(report).toMatchObject({ records: 7, missing: [{ firstLsn: 4, lastLsn: 4 }] });
+    expect(report.corruption).toHaveLength(1);
+  });
+
+  it("gives the records of a frame of which only the header is damaged", async () => {
+    const { log, disk } = build();
+    disk.corrupt(log.segments[0]!.path, log.frames[2]!.offset + 50, Uint8Array.of(0xff));
+    const { records, report } = await salvaged(disk);
+    expect(records).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `${n}:r${n}`));
+    expect(report.missing).toEqual([]);
+  });
+
+  it("but in a recycled file does not take records of its former life for those of a lost frame", async () => {
+    const stale = new LogBuilder({ blocks: 8 });
+    stale.open();
+    stale.frame(["old"]);
+    const { log, disk } = build((log) => {
+      log.roll({ recycled: true, fill: (bytes) => bytes.set(stale.current.bytes.subarray(131072), 131072) });
+      log.frame(["r9"]);
+      log.frame(["r10"], { lost: true });
+      log.frame(["r11"]);
+    });
+    expect(log.frames.at(-2)!.offset).toBe(stale.frames[1]!.offset);
+    const { records, report } = await salvaged(disk);
+    expect(records.slice(-2)).toEqual(["9:r9", "11:r11"]);
+    expect(report.missing).toEqual([{ firstLsn: 10, lastLsn: 10 }]);
+  });
+
+  it("gives what lies behind zeroed blocks, a missing segment, an unreadable block", async () => {
+    const zeroed = build();
+    zeroed.disk.corrupt(zeroed.log.segments[0]!.path, zeroed.log.frames[1]!.offset, new Uint8Array(BLOCK));
+    expect((await salvaged(zeroed.disk)).records).toEqual(["3:r3", "4:r4", "5:r5", "6:r6", "7:r7", "8:r8"]);
+
+    const missing = build((log) => {
+      log.roll();
+      log.frame(["r9"]);
+    });
+    const io = missing.disk.mount();
+    await io.unlink(missing.log.segments[1]!.path);
+    await io.syncDirectory(DIRECTORY);
+    const rest = await salvaged(missing.disk);
+    expect(rest.records).toEqual([1, 2, 3, 4, 5, 6, 9].map((n) => `${n}:r${n}`));
+    expect(rest.report.missing).toEqual([{ firstLsn: 7, lastLsn: 8 }]);
+
+    const unreadable = build();
+    unreadable.disk.makeUnreadable(unreadable.log.segments[0]!.path, unreadable.log.frames[2]!.offset, 512);
+    expect((await salvaged(unreadable.disk)).records).toEqual([1, 2, 6, 7, 8].map((n) => `${n}:r${n}`));
+  });
+
+  it("gives what lies in a segment without a preamble", async () => {
+    for (const index of [0, 1]) {
+      const { log, disk } = build();
+      for (const copy of [0, 1]) disk.corrupt(log.segments[index]!.path, copy * 65536 + 20, Uint8Array.of(1));
+      const { records } = await salvaged(disk);
+      expect(records).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `${n}:r${n}`));
+    }
+  });
+
+  it("takes from the double-write buffer what is chained to the log, and nothing else", async () => {
+    const { log, disk } = build((log) => {
+      log.frame(["r9"], { lost: true });
+      log.frame(["r10"]);
+      log.frame(["r11"]);
+    });
+    const [r9] = log.frames.slice(-3);
+    const { offset, frameNumber, nextLsn, chain } = log;
+    Object.assign(log, { offset: r9!.offset, frameNumber: r9!.frameNumber, nextLsn: 9, chain: 77n });
+    const stale = log.frame(["stale"], { lost: true });
+    Object.assign(log, { offset, frameNumber, nextLsn, chain });
+    await protect(disk.mount(), [r9!, stale]);
+    disk.corrupt(log.segments[0]!.path, log.frames[1]!.offset, new Uint8Array(BLOCK));
+    const { records } = await salvaged(disk);
+    expect(records).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11].map((n) => `${n}:r${n}`));
+  });
+
+  it("gives nothing of half an interrupted write, and nothing behind a cut", async () => {
+    const { disk } = build((log) => {
+      log.cut(7);
+      log.frame(["n8"]);
+      const watermark = log.frameNumber;
+      const torn = log.frame(["t9", payload("x".repeat(5000))], { watermark });
+      log.current.bytes.fill(0, torn.offset + BLOCK, torn.offset + 2 * BLOCK);
+      log.segments[0]!.bytes.fill(0, log.frames[1]!.offset, log.frames[1]!.offset + BLOCK);
+    });
+    const { records } = await salvaged(disk);
+    expect(records).toEqual(["3:r3", "4:r4", "5:r5", "6:r6", "7:r7", "8:n8"]);
+  });
+
+  it("is not to be had where there is no log", async () => {
+    const io = new SimDisk().mount();
+    expect(await codeOf(collect(salvage({ io, directory: DIRECTORY }), () => 0))).toBe("WAL_NOT_FOUND");
+  });
+});
