@@ -5,9 +5,9 @@ export const SLOTS_START = 65536;
 export const HEADER_BYTES = 128;
 export const SLOT_HEADER_BYTES = 128;
 
-export const MAX_SLOTS = 65536;
+const MAX_SLOTS = 65536;
 /** Of all slots together: the ring is mirrored in memory, so its size is bounded. */
-export const MAX_RING_BYTES = 2 ** 31;
+const MAX_RING_BYTES = 2 ** 31;
 
 export interface DwbGeometry {
   /** Number of slots in the ring. */

@@ -215,7 +215,7 @@ export class DirectoryTree {
     const kept = new Set<PendingEntry>();
     for (const entry of [...this.#pending].reverse()) {
       const needed = [...kept].some((later) => shareName(entry, later));
-      if (wanted(entry) || needed) kept.add(entry);
+      if (wanted(entry)) kept.add(entry);
     }
     for (const entry of this.#pending) {
       if (!kept.has(entry)) continue;
@@ -231,7 +231,7 @@ function shareName(a: PendingEntry, b: PendingEntry): boolean {
   return a.changes.some((x) => b.changes.some((y) => x.directory === y.directory && x.name === y.name));
 }
 
-export function absolute(path: string): string {
+function absolute(path: string): string {
   return posix.resolve("/", path);
 }
 

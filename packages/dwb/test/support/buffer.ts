@@ -12,8 +12,7 @@ import {
 /** A small buffer on a simulated disk: four slots of 1 KiB, in blocks of 512 bytes. */
 
 export const PATH = "/dwb";
-export const SMALL = { slots: 4, slotBytes: 1024, blockBytes: 512 } as const;
-export const SLOT_HEADER = 128;
+const SMALL = { slots: 4, slotBytes: 1024, blockBytes: 512 } as const;
 export const SLOTS_AT = 65536;
 /** 128 + 1024, rounded up to blocks. */
 export const STRIDE = 1536;

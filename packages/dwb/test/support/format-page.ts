@@ -4,7 +4,7 @@
  */
 
 /** CRC-32/ISCSI, bit by bit. */
-export function crc32c(bytes: Uint8Array): number {
+function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {
     crc ^= byte;

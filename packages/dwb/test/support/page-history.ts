@@ -87,12 +87,7 @@ export interface Outcome {
  * Runs the history until the power fails at boundary `point`, recovers (with another power cut in the middle of that, for odd seeds), checks
  * every page, writes on, and does it all once more.
  */
-export async function crashAt(
-  base: SimDisk,
-  point: number,
-  seed: number,
-  mutant: Mutant = {},
-): Promise<Outcome> {
+async function crashAt(base: SimDisk, point: number, seed: number, mutant: Mutant = {}): Promise<Outcome> {
   const disk = base.clone(seed);
   const ledger = new Ledger();
   const mount = (): IoBackend => {
