@@ -36,7 +36,7 @@ export function backendNames(): readonly string[] {
  * end throws where one was asked for by name.
  */
 export function pickBackend(choice: BackendChoice | undefined, directory: string): PickedBackend {
-  const asked = choice ?? "auto";
+  const asked = choice === undefined ? "auto" : choice;
   if (typeof asked !== "string") {
     checkIsBackend(asked);
     return { io: asked, owned: false };

@@ -43,7 +43,7 @@ export interface Failure {
 }
 
 /** What a failure says, with the place of the damage where it has one. Never a stack trace. */
-export function describe(thrown: unknown): Failure {
+function describe(thrown: unknown): Failure {
   const { error, hint } = thrown instanceof Hinted ? thrown : { error: thrown, hint: undefined };
   const { code, message }: NodeJS.ErrnoException = error instanceof Error ? error : new Error(String(error));
   return {

@@ -1,12 +1,13 @@
-import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type OpenWalOptions, openWal, type Wal } from "../../src/index.js";
+import { segments } from "./files.js";
 
 /** Small segments, so that a log of several of them is quickly made, copied and read. */
 export const SMALL: Omit<OpenWalOptions, "dir"> = {
-  segmentBytes: 262_144,
+  segmentBytes: 524_288,
   frameBytes: 65_536,
-  bufferBytes: 262_144,
+  bufferBytes: 524_288,
 };
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -42,20 +43,28 @@ export async function closedLog(
 /**
  * What a crash leaves of a log of `count` lines, all of them acknowledged, in `image`: the files as they are while the writer
  * is at work. It writes past the page cache, so that is what the disk has.
+ *
+ * Resolves to what the segment holds once the same writer has committed `next` too: where the image ends lie the bytes of a
+ * write that a crash may have interrupted.
  */
 export async function crashImage(
   dir: string,
   image: string,
   count: number,
   options: Partial<OpenWalOptions> = {},
-): Promise<void> {
+  next: readonly Uint8Array[] = [bytes("next ".repeat(3000))],
+): Promise<Buffer> {
   const wal = await openWal({ dir, ...SMALL, idleMs: 0, ...options });
   await commitLines(wal, count);
   copyDirectory(dir, image);
+  for (const payload of next) wal.append({ payload });
+  await wal.sync();
+  const later = readFileSync(segments(dir).at(-1) as string);
   await wal.close();
+  return later;
 }
 
-export function copyDirectory(from: string, to: string): void {
+function copyDirectory(from: string, to: string): void {
   mkdirSync(to, { recursive: true });
   for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));
 }

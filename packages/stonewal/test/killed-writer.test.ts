@@ -1,0 +1,69 @@
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { lastDurable, ok, outcome, run, start } from "./support/cli.js";
+import { scratch } from "./support/files.js";
+
+const ROUNDS = 8;
+const LINES = 40_000;
+
+/** Lines of many lengths, none like another. */
+const lines = Array.from({ length: LINES }, (_, i) => `${i + 1} ${"x".repeat((i * 7919) % 211)}`);
+
+/** Feeds `append` with the lines from `from` on, a few at a time, until it is killed or has them all. */
+async function appendAndKill(dir: string, from: number, killAfterMs: number | undefined) {
+  const child = start(["append", dir]);
+  const ended = outcome(child);
+  let exited = false;
+  child.once("close", () => {
+    exited = true;
+  });
+  const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), killAfterMs);
+  for (let at = from; at < LINES && !exited; at += 25) {
+    const more = child.stdin.write(`${lines.slice(at, at + 25).join("\n")}\n`);
+    if (!more) await Promise.race([once(child.stdin, "drain").catch(() => undefined), ended]);
+    else await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  child.stdin.end();
+  const result = await ended;
+  clearTimeout(timer);
+  return result;
+}
+
+/** What is in the log; nothing, where the writer was killed before there was one. */
+async function recovered(dir: string): Promise<string[]> {
+  const { code, stdout, stderr } = await run(["cat", dir]);
+  if (code === 2 && stderr.includes("WAL_NOT_FOUND")) return [];
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  return stdout.toString().split("\n").slice(0, -1);
+}
+
+test("killed at any moment, eight times: all that was printed as durable is there, in order, and nothing else", {
+  timeout: 120_000,
+}, async () => {
+  const dir = scratch();
+  let there = 0;
+  let killed = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    // The first two while the log is being made, or opened.
+    const { signal, stdout } = await appendAndKill(
+      dir,
+      there,
+      round < 2 ? 120 + 80 * round : 150 + Math.random() * 350,
+    );
+    if (signal === "SIGKILL") killed += 1;
+    const durable = Math.max(there, lastDurable(stdout));
+    const records = await recovered(dir);
+    expect(records.length).toBeGreaterThanOrEqual(durable);
+    expect(records).toEqual(lines.slice(0, records.length));
+    if (records.length > 0) expect((await run(["verify", dir])).code).toBe(0);
+    there = records.length;
+    if (there === LINES) break;
+  }
+  expect(killed).toBeGreaterThan(1);
+  const { code } = await appendAndKill(dir, there, undefined);
+  expect(code).toBe(0);
+  expect((await ok(["cat", dir])).toString()).toBe(`${lines.join("\n")}\n`);
+  const report = JSON.parse((await ok(["verify", dir, "--json"])).toString());
+  expect(report).toMatchObject({ records: LINES, tornTail: false, corruption: [], closedCleanly: true });
+});

@@ -1,0 +1,130 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { join } from "node:path";
+import { SimDisk } from "@stonewal/io-sim";
+import { describe, expect, test } from "vitest";
+import {
+  backendChannel,
+  backendNames,
+  type IoBackend,
+  inspect,
+  openReader,
+  openWal,
+  planRepair,
+  repair,
+  salvageLog,
+  verify,
+} from "../src/index.js";
+import { scratch } from "./support/files.js";
+import { bytes, SMALL } from "./support/logs.js";
+
+const text = (payload: Uint8Array) => new TextDecoder().decode(payload);
+
+test("append, commit, read, checkpoint, close: what a first program does", async () => {
+  const dir = scratch();
+  const wal = await openWal({ dir, ...SMALL });
+  expect(wal.io.name).toBe("pwrite");
+  expect(wal.append({ payload: bytes("one") })).toBe(1);
+  expect(await wal.commit({ payload: bytes("two"), type: 2, tenant: 3n, shard: 4, database: 5 })).toBe(2);
+  await wal.flushUntil(2);
+  expect(wal.durableLsn).toBe(2);
+  const texts: string[] = [];
+  for await (const record of wal.read({ from: 1, to: 2 })) texts.push(text(record.payload));
+  expect(texts).toEqual(["one", "two"]);
+  await wal.checkpoint(1);
+  await wal.close();
+
+  await using again = await openWal({ dir, ...SMALL, create: false });
+  expect(again.durableLsn).toBe(2);
+  expect(again.trimLsn).toBe(1);
+});
+
+describe("the back end", () => {
+  test("made by openWal is closed with the log, and where opening fails", async () => {
+    const dir = scratch();
+    const wal = await openWal({ dir, ...SMALL });
+    const { io } = wal;
+    await expect(openWal({ dir, ...SMALL })).rejects.toMatchObject({ code: "WAL_LOCKED" });
+    await wal.close();
+    await expect(io.list(dir)).rejects.toMatchObject({ code: "IO_CLOSED" });
+  });
+
+  test("handed in stays open: it is its owner's", async () => {
+    const io = new SimDisk({ seed: 1 }).mount();
+    const wal = await openWal({ dir: "/log", io, ...SMALL });
+    expect(wal.io).toBe(io);
+    await wal.commit({ payload: bytes("x") });
+    await wal.close();
+    const reader = await openReader({ dir: "/log", io });
+    expect(reader.lastLsn()).toBe(1);
+    await reader.close();
+    expect(await verify({ dir: "/log", io })).toMatchObject({ records: 1, corruption: [] });
+    expect(await io.list("/log")).toContain("anchor");
+  });
+
+  test("that was picked is announced, with what was tried before", async () => {
+    const dir = scratch();
+    const seen: unknown[] = [];
+    const listen = (message: unknown) => seen.push(message);
+    subscribe("stonewal:backend", listen);
+    try {
+      await (await openWal({ dir, ...SMALL })).close();
+      await (await openWal({ dir, ...SMALL, io: "pwrite" })).close();
+    } finally {
+      unsubscribe("stonewal:backend", listen);
+    }
+    expect(backendChannel.hasSubscribers).toBe(false);
+    expect(seen).toEqual([
+      { directory: dir, name: "pwrite", tried: [] },
+      { directory: dir, name: "pwrite", tried: [] },
+    ]);
+  });
+
+  test.each([["floppy"], [""], ["Auto"], [42], [null], [{}], [{ submit() {} }]])(
+    "%j is none: refused, with those that there are",
+    async (io) => {
+      const opening = openWal({ dir: join(scratch(), "log"), io: io as unknown as IoBackend });
+      await expect(opening).rejects.toMatchObject({
+        code: "WAL_ARGUMENT",
+        message: expect.stringContaining(backendNames().join(", ")),
+      });
+    },
+  );
+});
+
+describe("a directory that is no path is refused with WAL_ARGUMENT, whatever is asked of it", () => {
+  test.each([[undefined], [""], [7]])("%j", async (value) => {
+    const dir = value as string;
+    const refused = { code: "WAL_ARGUMENT" };
+    await expect(openWal({ dir })).rejects.toMatchObject(refused);
+    await expect(openReader({ dir })).rejects.toMatchObject(refused);
+    await expect(verify({ dir })).rejects.toMatchObject(refused);
+    await expect(planRepair({ dir })).rejects.toMatchObject(refused);
+    await expect(repair({ dir })).rejects.toMatchObject(refused);
+    await expect(salvageLog({ dir })).rejects.toMatchObject(refused);
+    await expect(inspect({ dir }, async () => undefined)).rejects.toMatchObject(refused);
+  });
+});
+
+test("a reader closes the back end that was made for it, and reads on beside a writer until then", async () => {
+  const dir = scratch();
+  const wal = await openWal({ dir, ...SMALL, idleMs: 20 });
+  await wal.commit({ payload: bytes("one") });
+  const reader = await openReader({ dir, pollMs: 5 });
+  const seen: string[] = [];
+  for await (const record of reader.follow()) {
+    seen.push(text(record.payload));
+    if (seen.length === 1) await wal.commit({ payload: bytes("two") });
+    else break;
+  }
+  expect(seen).toEqual(["one", "two"]);
+  await reader.close();
+  expect(() => reader.replay()).toThrow(expect.objectContaining({ code: "WAL_CLOSED" }));
+  await wal.close();
+});
+
+test("planRepair of a directory that holds no log answers so; repair refuses", async () => {
+  const dir = scratch();
+  expect(await planRepair({ dir })).toBeUndefined();
+  await expect(repair({ dir })).rejects.toMatchObject({ code: "WAL_NOT_FOUND" });
+  await expect(repair({ dir: join(dir, "missing") })).rejects.toMatchObject({ code: "WAL_NOT_FOUND" });
+});
