@@ -1,4 +1,4 @@
-// `npm test [-- PACKAGE...]`: set up, lint, check types, run every package's tests. The last line, alone, is
+// `npm test [-- PACKAGE...]`: set up, lint, look for unused code, check types, run every package's tests. The last line, alone, is
 // `N passed, N failed, N skipped`.
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -15,6 +15,15 @@ async function lint() {
   const program = path.join(root, "node_modules", "@biomejs", "biome", "bin", "biome");
   const colors = process.stdout.isTTY ? "force" : "off";
   const { code } = await run(process.execPath, [program, "ci", `--colors=${colors}`, "."], { env: quietEnv });
+  return code === 0;
+}
+
+/** Files, exports and dependencies that nothing uses; knip.jsonc says what counts as used. */
+async function findUnused() {
+  heading("unused code");
+  const program = path.join(root, "node_modules", "knip", "bin", "knip.js");
+  const { code } = await run(process.execPath, [program, "--no-progress"], { env: quietEnv });
+  if (code === 0) console.log("none");
   return code === 0;
 }
 
@@ -88,6 +97,7 @@ await exitWith(async () => {
 
   await setup();
   const lintPassed = await lint();
+  const allUsed = await findUnused();
   const typesPassed = await typecheck(filters);
   const { passed, failed, skipped } = await runTests(packages.filter(({ dir }) => hasTests(dir)));
 
@@ -95,8 +105,9 @@ await exitWith(async () => {
   for (const test of skipped) console.log(`skipped  ${test.name}: ${test.reason ?? "no reason given"}`);
   for (const test of failed) console.log(`failed   ${test.name}: ${test.reason}`);
   if (!lintPassed) console.log("lint failed, see above");
+  if (!allUsed) console.log("unused code found, see above");
   if (!typesPassed) console.log("type check failed, see above");
   if (passed + failed.length === 0) console.log("no tests were run");
   console.log(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`);
-  return lintPassed && typesPassed && failed.length === 0 && passed > 0 ? 0 : 1;
+  return lintPassed && allUsed && typesPassed && failed.length === 0 && passed > 0 ? 0 : 1;
 });
