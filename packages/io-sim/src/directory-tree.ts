@@ -215,7 +215,7 @@ export class DirectoryTree {
     const kept = new Set<PendingEntry>();
     for (const entry of [...this.#pending].reverse()) {
       const needed = [...kept].some((later) => shareName(entry, later));
-      if (wanted(entry)) kept.add(entry);
+      if (wanted(entry) || needed) kept.add(entry);
     }
     for (const entry of this.#pending) {
       if (!kept.has(entry)) continue;
