@@ -42,7 +42,7 @@ describe("npm start", () => {
         "3",
         "--segment-bytes",
         "262144",
-        ...mode,
+        mode,
       ];
       const { code, stdout, stderr } = await start(args);
       expect(stderr).toBe("");

@@ -29,7 +29,7 @@ describe("docs/fault-model.md", () => {
     );
   });
 
-  it.each(citations)("$number. $title", ({ file, title }) => {
+  it.each(citations)("$number $title", ({ file, title }) => {
     const source = path.join(root, "packages", file);
     expect(existsSync(source), `${file} is not there`).toBe(true);
     expect(readFileSync(source, "utf8")).toContain(title);
