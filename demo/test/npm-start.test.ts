@@ -32,18 +32,7 @@ describe("npm start", () => {
       const scratch = scratchDir();
       const parent = scratchDir();
       const file = writeFile(scratch, numberedLines(5000));
-      const args = [
-        file,
-        "--in",
-        parent,
-        "--kills",
-        "6",
-        "--seed",
-        "3",
-        "--segment-bytes",
-        "262144",
-        mode,
-      ];
+      const args = [file, "--in", parent, "--kills", "6", "--seed", "3", "--segment-bytes", "262144", mode];
       const { code, stdout, stderr } = await start(args);
       expect(stderr).toBe("");
       expect(stdout).toMatch(/5,000 records/);
