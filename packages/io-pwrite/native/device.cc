@@ -208,7 +208,14 @@ Failure ProbeDirectory(const std::string& path, DirectoryFacts* facts) {
   uint32_t alignment = 0;
   facts->direct_failure = MakeDirect(fd, &alignment);
   if (!facts->direct_failure && writable && !TryWrite(fd, alignment, false)) {
-    facts->direct_failure = Failed(errno == 0 ? EIO : errno, "probe", "pwrite(O_DIRECT)");
+    const int error = errno == 0 ? EIO : errno;
+    // A device that fails has said nothing about what it supports: not to be taken for a "no", or a log would silently
+    // be written in another way than before.
+    if (error != EINVAL && error != EOPNOTSUPP && error != ENOSYS) {
+      close(fd);
+      return Failed(error, "write", "pwrite(O_DIRECT)");
+    }
+    facts->direct_failure = Failed(error, "probe", "pwrite(O_DIRECT)");
   }
   if (!facts->direct_failure) {
     facts->direct_alignment = alignment;

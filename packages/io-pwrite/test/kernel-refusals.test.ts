@@ -146,3 +146,17 @@ test.runIf(linux)(
     await io.close();
   },
 );
+
+test.runIf(linux)(
+  "a device that fails while it is probed is an error, not taken for one that can't do direct I/O",
+  async () => {
+    const body = `
+    report([await outcome(io.probe(directory)), (await io.probe(directory)).direct !== undefined]);
+  `;
+    const [failed, direct] = await runChild<[Outcome, boolean]>(body, {
+      env: faultEnvironment("write::1:EIO"),
+    });
+    expect(failed).toMatchObject({ code: "IO_WRITE_FAILED", errno: "EIO" });
+    expect(direct).toBe(true);
+  },
+);
