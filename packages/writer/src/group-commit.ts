@@ -99,7 +99,7 @@ export class GroupCommit {
   }
 
   schedule(): void {
-    if (this.#running || this.#scheduled || this.#poison !== undefined) return;
+    if (this.#running || this.#scheduled || this.#poison !== undefined || !this.#needsFlush()) return;
     this.#scheduled = true;
     const { delayMs, io } = this.#options;
     const start = () => {
@@ -134,7 +134,7 @@ export class GroupCommit {
       for (const waiter of drained) waiter.resolve();
     }
     this.#options.onProgress();
-    if (this.#needsFlush()) this.schedule();
+    this.schedule();
   }
 
   async #flushNext(): Promise<void> {

@@ -55,11 +55,10 @@ export class Ledger {
   /** Compares with what a log delivers after a crash, and goes on from there. */
   settle(recovered: readonly { lsn: number; payload: Uint8Array }[], nextLsn: number): void {
     const last = nextLsn - 1;
-    if (this.#cut !== undefined) {
-      // The drain before the cut may have made everything durable; or the cut itself is.
-      if (last === this.#cut) this.durableLsn = Math.min(this.durableLsn, last);
-      this.#cut = undefined;
-    }
+    // The drain before the cut may have made everything durable; or the cut itself is.
+    const wasCut = last === this.#cut;
+    if (wasCut) this.durableLsn = Math.min(this.durableLsn, last);
+    this.#cut = undefined;
     assert.ok(
       last >= this.durableLsn,
       `LSN ${this.durableLsn} was acknowledged, and the log ends at ${last}`,
@@ -82,7 +81,7 @@ export class Ledger {
     });
     const behind = this.#attempted[last - this.startLsn + 1];
     const before = this.#attempted[last - this.startLsn];
-    if (behind !== undefined && before !== undefined && last > this.trimLsn) {
+    if (!wasCut && behind !== undefined && before !== undefined && last > this.trimLsn) {
       assert.ok(
         behind.batch === 0 || behind.batch !== before.batch,
         `LSN ${last} was recovered without the rest of its batch`,

@@ -1,0 +1,9 @@
+// A short run that the fault shim kills at some system call. Says on standard output what was acknowledged, as it happens.
+import { writeSync } from "node:fs";
+import { pwrite } from "@stonewal/io-pwrite";
+import { shortRun } from "./short-run.mjs";
+
+const io = pwrite();
+await shortRun(io, process.argv[2], (lsn) => writeSync(1, `${lsn}\n`));
+await io.close();
+writeSync(1, "done\n");

@@ -1,0 +1,122 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { pwrite } from "@stonewal/io-pwrite";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  controlEnvironment,
+  createFaultControl,
+  faultEnvironment,
+} from "../../io-pwrite/test/support/fault-shim.mjs";
+import { checkLog } from "./support/short-run.mjs";
+
+const run = promisify(execFile);
+const script = (name: string) => fileURLToPath(new URL(`./support/${name}`, import.meta.url));
+// The scratch lies beside the tests and not in the system's temporary directory, which may be a tmpfs without O_DIRECT.
+const beside = fileURLToPath(new URL("./", import.meta.url));
+let scratch: string;
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(beside, "scratch-"));
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** `rule`: what fails, with `@` for the path of what the runs write and `%n` for the number of the call. */
+async function failEach(
+  name: string,
+  rule: string,
+): Promise<{ runs: number; codes: Record<string, number> }> {
+  const control = join(scratch, `${name}-control`);
+  createFaultControl(control);
+  const directory = join(scratch, name);
+  const rules = rule.replace("@", `${directory}/`);
+  const { stdout } = await run(process.execPath, [script("fault-runner.mjs"), control, directory, rules], {
+    env: controlEnvironment(control),
+  });
+  return JSON.parse(stdout) as { runs: number; codes: Record<string, number> };
+}
+
+describe("each system call of a short run fails once, on a real disk", () => {
+  const timeout = 120_000;
+  beforeEach((context) => {
+    if (process.platform !== "linux")
+      context.skip("system calls are intercepted with LD_PRELOAD, on Linux only");
+  });
+
+  test("EIO from the nth write loses nothing acknowledged", { timeout }, async () => {
+    const { runs, codes } = await failEach("write-eio", "write:@:%n:EIO");
+    expect(runs).toBeGreaterThan(30);
+    expect(codes.WAL_POISONED).toBeGreaterThan(10);
+  });
+
+  test("EIO from the nth sync loses nothing acknowledged, and is not retried", { timeout }, async () => {
+    const { runs, codes } = await failEach("sync-eio", "sync:@:%n:EIO");
+    expect(runs).toBeGreaterThan(30);
+    expect(codes.WAL_POISONED).toBeGreaterThan(10);
+  });
+
+  test("a full disk at the nth write loses nothing acknowledged", { timeout }, async () => {
+    const { runs, codes } = await failEach("write-enospc", "write:@:%n:ENOSPC");
+    expect(runs).toBeGreaterThan(30);
+    expect(codes.WAL_POISONED).toBeGreaterThan(10);
+  });
+
+  test("a short nth write is completed: it fails nothing", { timeout }, async () => {
+    const { runs, codes } = await failEach("write-short", "write:@:%n:short=4096");
+    expect(runs).toBeGreaterThan(30);
+    expect(codes).toEqual({});
+  });
+
+  test("an interrupted nth write, sync or read is repeated: it fails nothing", { timeout }, async () => {
+    for (const call of ["write", "sync", "read"]) {
+      const { runs, codes } = await failEach(`${call}-eintr`, `${call}:@:%n:EINTR`);
+      expect(runs).toBeGreaterThan(4);
+      expect(codes).toEqual({});
+    }
+  });
+
+  test("EIO from the nth rename, open or unlink loses nothing acknowledged", { timeout }, async () => {
+    const renamed = await failEach("rename-eio", "rename:@:%n:EIO");
+    const opened = await failEach("open-eio", "open:@:%n:EIO");
+    const unlinked = await failEach("unlink-eio", "unlink:@:%n:EIO");
+    expect(renamed.runs).toBeGreaterThan(2);
+    expect(opened.runs).toBeGreaterThan(10);
+    expect(unlinked.runs).toBeGreaterThan(0);
+  });
+
+  test("a process killed before, after or in the middle of its nth call loses nothing acknowledged", {
+    timeout,
+  }, async () => {
+    // Every call is met by one of them; the soak campaign meets every call by all.
+    const effects = ["kill", "kill-after", "torn=512"];
+    let killed = 0;
+    for (const [first, effect] of effects.entries()) {
+      const call = effect.startsWith("torn") ? "write" : "any";
+      for (let n = first + 1; ; n += effects.length) {
+        const directory = join(scratch, `${effect}-${n}`);
+        const env = faultEnvironment(`${call}:${directory}:${n}:${effect}`);
+        const stdout = await run(process.execPath, [script("kill-runner.mjs"), directory], { env }).then(
+          (finished) => finished.stdout,
+          (error: { signal?: string; stdout: string; stderr: string }) => {
+            expect(error.signal, error.stderr).toBe("SIGKILL");
+            return error.stdout;
+          },
+        );
+        const lines = stdout.trimEnd().split("\n");
+        const done = lines.at(-1) === "done";
+        const acknowledged = Number(done ? lines.at(-2) : (lines.at(-1) ?? 0));
+        const io = pwrite();
+        await checkLog(io, directory, acknowledged).catch((error: unknown) => {
+          throw new Error(`${effect} at call ${n}: ${(error as Error).message}`, { cause: error });
+        });
+        await io.close();
+        rmSync(directory, { recursive: true, force: true });
+        if (done) break;
+        killed += 1;
+      }
+    }
+    expect(killed).toBeGreaterThan(60);
+  });
+});
