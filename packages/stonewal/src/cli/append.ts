@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import { type DwbMode, type Wal, WalError } from "@stonewal/writer";
 import type { BackendChoice } from "../backends.js";
@@ -94,6 +95,8 @@ class InputAppender {
 
   #input(): Readable {
     try {
+      // Node takes a directory for an empty input.
+      if (fstatSync(process.stdin.fd).isDirectory()) throw new Error("it is a directory");
       return addAbortSignal(this.#stop.signal, process.stdin);
     } catch (error) {
       throw inputError(error);

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 
+// Beside the tests and not in the system's temporary directory, which may be a tmpfs without O_DIRECT.
+const parent = fileURLToPath(new URL("../../test-results/", import.meta.url));
 const made: string[] = [];
 
 afterAll(() => {
@@ -13,7 +15,8 @@ afterAll(() => {
 
 /** A new directory on a real file system, removed when the test file ends. */
 export function scratch(): string {
-  const directory = mkdtempSync(join(tmpdir(), "stonewal-"));
+  mkdirSync(parent, { recursive: true });
+  const directory = mkdtempSync(join(parent, "scratch-"));
   made.push(directory);
   return directory;
 }
