@@ -10,7 +10,8 @@ export interface CommandLine {
   readonly io: readonly ("auto" | BackendName)[];
   readonly kills: number;
   readonly seed: number;
-  readonly committers: number;
+  /** `undefined`: as many as suit the file. */
+  readonly committers: number | undefined;
   readonly dwb: DwbMode | undefined;
   readonly direct: boolean | undefined;
   readonly segmentBytes: number;
@@ -26,14 +27,22 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
       "Writes a file to a log through a process that is killed again and again, and looks for a lost line.",
     )
     .argument("[file]", "the file; default: a large text file among this workspace's dependencies")
-    .option("--io <names>", `back ends, with commas between: ${backendNames().join(", ")}`, names, ["auto"])
+    .option(
+      "--io <names>",
+      `back ends, with commas between: ${backendNames().join(", ")}; default: auto`,
+      names,
+    )
     .option("--kills <n>", "how often the writer is killed", integer(0, 10_000), 10)
     .option(
       "--seed <n>",
       "of the moments it is killed at; default: a new one each time",
       integer(0, 2 ** 32 - 1),
     )
-    .option("--committers <n>", "how many commits wait for the disk at the same time", integer(1, 4096), 64)
+    .option(
+      "--committers <n>",
+      "how many commits wait for the disk at the same time; default: 64, fewer for a small file",
+      integer(1, 4096),
+    )
     .addOption(new Option("--dwb <mode>", "double-write buffer").choices(["off", "buffered", "direct"]))
     .addOption(
       new Option("--direct", "write past the page cache; default: where possible").conflicts("buffered"),
@@ -48,7 +57,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   const [file] = program.args;
   return {
     file: file === undefined ? sampleFile() : fromInvoker(file),
-    io: options.io,
+    io: options.io ?? ["auto"],
     kills: options.kills,
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
     committers: options.committers,

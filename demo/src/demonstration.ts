@@ -73,6 +73,14 @@ async function measureFile(file: string): Promise<FileSize> {
   return size;
 }
 
+const MAX_COMMITTERS = 64;
+
+/** Enough flushes between two kills for them to be at different places, even in a small file. */
+function committersFor(size: FileSize, kills: number): number {
+  const perKill = size.records / Math.max(1, kills);
+  return Math.max(1, Math.min(MAX_COMMITTERS, Math.floor(perKill / 10)));
+}
+
 async function runWith(
   io: CommandLine["io"][number],
   { commandLine, signal, program }: DemonstrateOptions,
@@ -87,7 +95,7 @@ async function runWith(
         file,
         dir,
         io,
-        committers,
+        committers: committers ?? committersFor(size, kills),
         segmentBytes,
         ...(direct === undefined ? {} : { direct }),
         ...(dwb === undefined ? {} : { dwb }),

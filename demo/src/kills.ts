@@ -9,6 +9,8 @@ export type Kill =
 
 /** Long enough to land anywhere between two commits, whatever the disk. */
 const MAX_DELAY_MS = 10;
+/** A small file is soon over: a kill must not come too late for it. */
+const RECORDS_PER_MS = 200;
 /** Every fourth kill hits a child that is busy recovering from the one before. */
 const OPENING_EVERY = 4;
 
@@ -16,6 +18,7 @@ const OPENING_EVERY = 4;
 export function planKills(seed: number, kills: number, records: number): Kill[] {
   const random = randomFrom(seed);
   const appending = kills - Math.floor(kills / OPENING_EVERY);
+  const maxDelayMs = Math.min(MAX_DELAY_MS, records / appending / RECORDS_PER_MS);
   const plan: Kill[] = [];
   let part = 0;
   for (let kill = 1; kill <= kills; kill++) {
@@ -24,7 +27,7 @@ export function planKills(seed: number, kills: number, records: number): Kill[] 
       continue;
     }
     const acknowledged = Math.floor(((part + random()) / appending) * records);
-    plan.push({ during: "appending", acknowledged, delayMs: random() * MAX_DELAY_MS });
+    plan.push({ during: "appending", acknowledged, delayMs: random() * maxDelayMs });
     part += 1;
   }
   return plan;

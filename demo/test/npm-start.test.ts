@@ -46,6 +46,12 @@ describe("npm start", () => {
     60_000,
   );
 
+  it("kills the writer of a small file more than once too", async () => {
+    const { code, stdout } = await start([writeFile(scratchDir(), numberedLines(200)), "--seed", "7"]);
+    expect(stdout.match(/^kill .* ok$/gm)?.length).toBeGreaterThanOrEqual(2);
+    expect(code).toBe(0);
+  });
+
   it("shows what runs side by side", async () => {
     const file = writeFile(scratchDir(), numberedLines(50));
     const { code, stdout } = await start([file, "--kills", "1", "--io", "auto,pwrite"]);
