@@ -50,9 +50,10 @@ export class Protection {
     const tickets: DwbTicket[] = [];
     let taken = 0;
     for (const frame of frames) {
-      const fits = dwb.fits(frame.length);
+      const fits = dwb.fits(frame.length, frame.paddedLength);
+      // The chain before has released its slots, so the ring is empty and a first frame fits now or never.
       if (fits === "later" && taken > 0) break;
-      if (fits === "now") {
+      if (fits !== "never") {
         tickets.push(
           dwb.stage({
             key: frame.frameNumber,
