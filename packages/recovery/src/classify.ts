@@ -64,8 +64,7 @@ export async function judgeEnd(end: EndOfLog): Promise<EndVerdict> {
     const { offset, frameNumber } = end.position;
     const message = `${file.name} at ${offset}: frame ${frameNumber}, which held no record, is damaged`;
     repairable.push({ code: "WAL_CORRUPT", message, file: file.path, offset, frameNumber, repairable: true });
-  } else if (end.closedCleanly && tear.torn) {
-    // Nothing is in flight when a log is closed, so this is no interrupted write.
+  } else if (end.closedCleanly && tear.torn && !(await isTornOpenFrame(end, tear))) {
     const offset = tear.clear[0]?.[0] ?? tear.offset;
     const message = `${file.name} at ${offset}: there is something behind the end of a log that was closed`;
     repairable.push({ code: "WAL_CORRUPT", message, file: file.path, offset, repairable: true });
@@ -180,6 +179,26 @@ function undecidable(end: EndOfLog, traces: boolean): Problem | undefined {
   if (dwb === undefined || dwb.unreadableSlots.length === 0 || !matters) return undefined;
   const message = `${dwbPath}: the device can't read slot ${dwb.unreadableSlots.join(", ")}, which may hold frame ${frameNumber}`;
   return { code: "WAL_UNREADABLE", message, details: { file: dwbPath, frameNumber, firstLsn } };
+}
+
+/** A tear leaves sectors as they were, as they should be, zero or in disorder; rot changes a few bits. */
+const ROT_BYTES = 8;
+
+/**
+ * Behind a closed log nothing is in flight, except the first write of the next opening: its open frame, of one block. What lies
+ * elsewhere, or is less than a torn sector makes, is damage to bytes that should be zero. It matters for what is reported only.
+ */
+async function isTornOpenFrame(end: EndOfLog, tear: Tear): Promise<boolean> {
+  const { blockBytes } = end.segment.preamble;
+  if (tear.clear.some(([, to]) => to > tear.offset + blockBytes)) return false;
+  const disk = await openDisk(end.access, tear.path);
+  try {
+    const arena = disk.arena(blockBytes);
+    await disk.read(arena, tear.offset, blockBytes);
+    return arena.bytes.reduce((count, byte) => count + (byte === 0 ? 0 : 1), 0) > ROT_BYTES;
+  } finally {
+    await disk.close();
+  }
 }
 
 async function tearOf(end: EndOfLog): Promise<Tear> {

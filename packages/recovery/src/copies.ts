@@ -11,7 +11,7 @@ import {
   type Preamble,
 } from "@stonewal/record";
 import { understood } from "./directory.js";
-import { type DiskAccess, type DiskFile, openDisk, overlaps } from "./disk.js";
+import { type DiskAccess, type DiskFile, openDisk, overlaps, SMALLEST_BLOCK } from "./disk.js";
 
 /** Preambles and anchors are kept twice, 64 KiB apart: here both copies are read, and judged one by one. */
 
@@ -32,6 +32,8 @@ export interface Copy<T> {
   readonly value: T | undefined;
   /** Where what is wrong begins, as an offset in the file. */
   readonly offset: number;
+  /** The first bytes of the copy as they were read: as many as one write of it covers at least. */
+  readonly head: Uint8Array;
 }
 
 export type Copies<T> = readonly [Copy<T>, Copy<T>];
@@ -44,18 +46,19 @@ async function readCopies<T>(file: DiskFile, bytes: number, decode: Decode<T>): 
   const judge = (copy: 0 | 1): Copy<T> => {
     const at = copy * PREAMBLE_COPY_OFFSET;
     const end = at + PREAMBLE_COPY_OFFSET;
-    if (overlaps(unreadable, at, at + PREAMBLE_BYTES))
-      return { state: "unreadable", value: undefined, offset: at };
     const there = arena.bytes.subarray(0, length);
+    const head = there.subarray(at, at + SMALLEST_BLOCK);
+    if (overlaps(unreadable, at, at + PREAMBLE_BYTES))
+      return { state: "unreadable", value: undefined, offset: at, head };
     const value = understood(file.path, () => decode(there, at, copy), at);
     if (value === undefined) {
       const blank = firstNonZero(there, at, end) === -1;
-      return { state: blank ? "blank" : "damaged", value, offset: at };
+      return { state: blank ? "blank" : "damaged", value, offset: at, head };
     }
     const rest = firstNonZero(there, at + PREAMBLE_BYTES, end);
     const untidy = rest === -1 && length < end ? length : rest;
-    if (untidy === -1) return { state: "intact", value, offset: at };
-    return { state: "untidy", value, offset: untidy };
+    if (untidy === -1) return { state: "intact", value, offset: at, head };
+    return { state: "untidy", value, offset: untidy, head };
   };
   return [judge(0), judge(1)];
 }

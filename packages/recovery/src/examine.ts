@@ -66,6 +66,8 @@ export interface Examination {
   readonly problems: readonly Problem[];
   /** What opening for writing puts right without losing a record. */
   readonly repairable: readonly Corruption[];
+  /** What it mends besides that: copies that a crash has torn while they were written. */
+  readonly interrupted: readonly Corruption[];
   /** Unused space behind the end of an earlier segment that is not zero, though it was never written. */
   readonly untidy: readonly UntidyEnd[];
   readonly restores: readonly Restore[];
@@ -110,16 +112,14 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
     ...scanned.problems,
   ].sort((a, b) => (a.details.sequence ?? 0) - (b.details.sequence ?? 0));
   const repairable: Corruption[] = [...preambleRepairs(walk), ...scanned.untidy.map(untidyEntry)];
-  const anchorVerdict = judgeAnchor(anchorFile, walk, {
-    lastFrame,
-    records: position.nextLsn - scanned.firstLsn,
-  });
-  if (anchorVerdict.problem !== undefined) problems.push(anchorVerdict.problem);
-  repairable.push(...anchorVerdict.repairable);
-
   const anchor = anchorFile.anchor;
   const closedCleanly =
     lastFrame?.kind === "close" && anchor !== undefined && anchor.watermark > lastFrame.frameNumber;
+  const records = position.nextLsn - scanned.firstLsn;
+  const anchorVerdict = judgeAnchor(anchorFile, walk, { lastFrame, records, closedCleanly });
+  if (anchorVerdict.problem !== undefined) problems.push(anchorVerdict.problem);
+  repairable.push(...anchorVerdict.repairable);
+
   let tear: Tear | undefined;
   if (problems.length === 0) {
     const verdict = await judgeEnd({
@@ -167,6 +167,7 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
     trimLsn,
     problems,
     repairable,
+    interrupted: anchorVerdict.interrupted,
     untidy: scanned.untidy,
     restores,
     unfinished,

@@ -103,7 +103,7 @@ export interface RecoveryReport {
   readonly closedCleanly: boolean;
   /** Frames written home from the double-write buffer. */
   readonly restored: readonly FramePlace[];
-  /** Damage that costs no record and is put right: a preamble's copy, an anchor's. */
+  /** What costs no record and is put right: a damaged copy of a preamble, one of the anchor whose writing was interrupted, ... */
   readonly repaired: readonly Corruption[];
   readonly tornTail?: TornTail | undefined;
   readonly aside: readonly SavedAside[];
@@ -141,6 +141,8 @@ export interface DwbReport {
   readonly path: string;
   /** Hexadecimal. */
   readonly id?: string | undefined;
+  /** Whether its header is intact; what slots hold is known without. */
+  readonly headerIntact: boolean;
   readonly slots: number;
   readonly images: number;
   /** Slots whose checksum is wrong: torn by a crash, or damaged. */

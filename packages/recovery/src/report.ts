@@ -43,7 +43,7 @@ export function reportOf(
     frames: found.frames,
     closedCleanly: found.closedCleanly,
     restored: found.restores.map((restore) => placeOf(restore.path, restore.header)),
-    repaired: found.repairable,
+    repaired: [...found.repairable, ...found.interrupted],
     tornTail,
     aside: aside ?? tornTail?.frames ?? [],
     removed,

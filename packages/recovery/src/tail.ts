@@ -61,7 +61,7 @@ export async function intactFrames(
     if (header.offset + padded > segment.segmentBytes) continue;
     const arena = file.arena(padded);
     const read = await file.read(arena, header.offset, padded);
-    if (read.length < padded || read.unreadable.length > 0) continue;
+    if (read.length < padded) continue;
     if (verifier.verify(arena.bytes, [{ header, at: 0 }])[0]) intact.push(header);
   }
   return intact;

@@ -49,12 +49,22 @@ export function verdictOn(found: Examination, live: boolean): VerifyReport {
 function dwbReport(found: Examination): DwbReport {
   const { dwb, dwbPath: path } = found;
   if (dwb === undefined) {
-    return { present: false, path, slots: 0, images: 0, damaged: 0, unreadable: 0, restores: [] };
+    return {
+      present: false,
+      path,
+      headerIntact: false,
+      slots: 0,
+      images: 0,
+      damaged: 0,
+      unreadable: 0,
+      restores: [],
+    };
   }
   return {
     present: true,
     path,
     id: dwb.id && hex(dwb.id),
+    headerIntact: dwb.headerIntact,
     slots: dwb.slots,
     images: [...dwb].length,
     damaged: dwb.damagedSlots.length,

@@ -282,3 +282,50 @@ describe("a reader of a damaged log", () => {
     await reader.close();
   });
 });
+
+describe("an ordinary crash is not reported as damage", () => {
+  function closed(): { log: LogBuilder; disk: SimDisk } {
+    return build((log) => log.close());
+  }
+
+  it("when it tears the open frame of the next opening, behind a closed log", async () => {
+    const { log, disk } = closed();
+    const { offset } = log;
+    const open = log.open();
+    disk.corrupt(log.current.path, offset, open.bytes.subarray(0, 300).fill(0x3c, 150));
+    expect(await verdicts(disk.clone())).toMatchObject({ code: "resolved", exit: 0 });
+    expect((await verifyLog({ io: disk.mount(), directory: DIRECTORY })).tornTail).toBe(true);
+  });
+
+  it("when it tears a copy of the anchor while that is written", async () => {
+    const anchor = `${DIRECTORY}/anchor`;
+    const garbage = Uint8Array.from({ length: 512 }, (_, i) => (i * 89 + 7) & 255);
+    for (const torn of [garbage, new Uint8Array(512)]) {
+      // At a checkpoint: either copy. At the close: the first, while the second is the older one; or the second.
+      for (const copy of [0, 65536]) {
+        const open = build();
+        open.disk.corrupt(anchor, copy, torn);
+        expect(await verdicts(open.disk.clone())).toMatchObject({ code: "resolved", exit: 0 });
+        const io = open.disk.mount();
+        const recovered = await recoverLog({ io, directory: DIRECTORY });
+        expect(recovered?.report.repaired).toHaveLength(1);
+        expect((await recoverLog({ io, directory: DIRECTORY }))?.report.repaired).toEqual([]);
+      }
+      const { disk } = closed();
+      disk.corrupt(anchor, 65536, torn);
+      expect(await verdicts(disk)).toMatchObject({ code: "resolved", exit: 0 });
+    }
+  });
+
+  it("but rot in a copy of the anchor of a closed log is, and so is a first copy in disorder", async () => {
+    for (const [at, bytes] of [
+      [65536 + 50, Uint8Array.of(0xaa)],
+      [65536 + 6000, Uint8Array.of(0xaa)],
+      [0, new Uint8Array(512)],
+    ] as const) {
+      const { disk } = closed();
+      disk.corrupt(`${DIRECTORY}/anchor`, at, bytes);
+      expect(await verdicts(disk)).toMatchObject({ code: "resolved", exit: 1 });
+    }
+  });
+});

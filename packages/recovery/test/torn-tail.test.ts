@@ -73,6 +73,20 @@ describe("a torn tail never costs what was acknowledged, and never keeps the log
     await opens(log);
   });
 
+  it("a frame that would reach out of its segment", async () => {
+    const log = acknowledged({ blocks: 5 });
+    const large = new LogBuilder({ blocks: 9 });
+    Object.assign(large, {
+      offset: log.offset,
+      frameNumber: log.frameNumber,
+      nextLsn: log.nextLsn,
+      chain: log.chain,
+    });
+    const frame = large.frame([payload("x".repeat(5 * BLOCK))]);
+    log.current.bytes.set(frame.bytes.subarray(0, 2 * BLOCK), log.offset);
+    await opens(log);
+  });
+
   it("a batch that was not synced, of which a later frame is intact and an earlier one is not", async () => {
     const log = acknowledged();
     const durable = log.frameNumber;
