@@ -6,7 +6,8 @@ export default defineConfig({
     // Processes, not threads: a native crash then costs one test file, and the addon's exit path runs for real.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
+    // Most tests start processes that write segments of 64 MiB, beside the other packages' tests.
+    testTimeout: 180_000,
     hookTimeout: 30_000,
     passWithNoTests: true,
   },

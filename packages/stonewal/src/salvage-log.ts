@@ -118,8 +118,6 @@ class SalvageTarget {
         return wal.appendEncoded(record.encoded);
       } catch (error) {
         if (!(error instanceof WalError) || error.code !== "WAL_BACKPRESSURE") throw error;
-        // A record much larger than a frame may need more room than `ready` waits for.
-        await wal.sync();
         await wal.ready();
       }
     }

@@ -9,15 +9,26 @@ const LINES = 40_000;
 /** Lines of many lengths, none like another. */
 const lines = Array.from({ length: LINES }, (_, i) => `${i + 1} ${"x".repeat((i * 7919) % 211)}`);
 
+interface Kill {
+  /** From the start of the process, or from the first LSN that it says is durable. */
+  readonly after: "start" | "durable";
+  readonly ms: number;
+}
+
 /** Feeds `append` with the lines from `from` on, a few at a time, until it is killed or has them all. */
-async function appendAndKill(dir: string, from: number, killAfterMs: number | undefined) {
+async function appendAndKill(dir: string, from: number, kill?: Kill) {
   const child = start(["append", dir]);
   const ended = outcome(child);
   let exited = false;
   child.once("close", () => {
     exited = true;
   });
-  const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), killAfterMs);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const arm = () => {
+    timer = setTimeout(() => child.kill("SIGKILL"), kill?.ms);
+  };
+  if (kill?.after === "start") arm();
+  if (kill?.after === "durable") child.stdout.once("data", arm);
   for (let at = from; at < LINES && !exited; at += 25) {
     const more = child.stdin.write(`${lines.slice(at, at + 25).join("\n")}\n`);
     if (!more) await Promise.race([once(child.stdin, "drain").catch(() => undefined), ended]);
@@ -38,19 +49,15 @@ async function recovered(dir: string): Promise<string[]> {
   return stdout.toString().split("\n").slice(0, -1);
 }
 
-test("killed at any moment, eight times: all that was printed as durable is there, in order, and nothing else", {
-  timeout: 120_000,
-}, async () => {
+test("killed at any moment, eight times: all that was printed as durable is there, in order, and nothing else", async () => {
   const dir = scratch();
   let there = 0;
   let killed = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    // The first two while the log is being made, or opened.
-    const { signal, stdout } = await appendAndKill(
-      dir,
-      there,
-      round < 2 ? 120 + 80 * round : 150 + Math.random() * 350,
-    );
+    // The first two perhaps while the log is being made, or opened.
+    const kill: Kill =
+      round < 2 ? { after: "start", ms: 120 + 80 * round } : { after: "durable", ms: Math.random() * 300 };
+    const { signal, stdout } = await appendAndKill(dir, there, kill);
     if (signal === "SIGKILL") killed += 1;
     const durable = Math.max(there, lastDurable(stdout));
     const records = await recovered(dir);
@@ -61,7 +68,7 @@ test("killed at any moment, eight times: all that was printed as durable is ther
     if (there === LINES) break;
   }
   expect(killed).toBeGreaterThan(1);
-  const { code } = await appendAndKill(dir, there, undefined);
+  const { code } = await appendAndKill(dir, there);
   expect(code).toBe(0);
   expect((await ok(["cat", dir])).toString()).toBe(`${lines.join("\n")}\n`);
   const report = JSON.parse((await ok(["verify", dir, "--json"])).toString());

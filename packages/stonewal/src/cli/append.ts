@@ -1,5 +1,5 @@
 import { fstatSync } from "node:fs";
-import { addAbortSignal, type Readable } from "node:stream";
+import { addAbortSignal } from "node:stream";
 import { type DwbMode, type Wal, WalError } from "@stonewal/writer";
 import type { BackendChoice } from "../backends.js";
 import { openWal } from "../open-wal.js";
@@ -20,6 +20,8 @@ export interface AppendOptions {
 /** Bound on the memory of records that are not durable yet, in bytes: twice the default, so that lines of many MiB fit. */
 const BUFFER_BYTES = 64 * 1024 * 1024;
 
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
 /** Appends standard input to the log, a record for each line. Resolves when everything is durable and the log is closed. */
 export async function append(dir: string, options: AppendOptions): Promise<ExitCode> {
   const { io, dwb, type, syncEvery } = options;
@@ -32,11 +34,16 @@ export async function append(dir: string, options: AppendOptions): Promise<ExitC
     ...(options.direct ? { direct: true } : options.buffered ? { direct: false } : {}),
   });
   const durable = new DurableLines(wal, process.stdout);
+  const appender = new InputAppender(wal, type ?? 0, syncEvery);
+  const interrupt = (signal: NodeJS.Signals) => appender.interrupt(signal);
+  // Once: whoever insists gets what the signal does by itself.
+  for (const signal of SIGNALS) process.once(signal, interrupt);
   const failures: unknown[] = [];
   const collect = (error: unknown) => failures.push(error);
-  await new InputAppender(wal, type ?? 0, syncEvery).run().catch(collect);
+  await appender.run().catch(collect);
   await wal.close().catch(collect);
   await durable.end().catch(collect);
+  for (const signal of SIGNALS) process.off(signal, interrupt);
   if (failures.length === 0) return EXIT.fine;
   throw new Hinted(
     failures[0],
@@ -63,52 +70,34 @@ class InputAppender {
     this.#syncEvery = syncEvery;
   }
 
-  async run(): Promise<void> {
-    const interrupt = (signal: NodeJS.Signals) => {
-      this.#interruptedBy = signal;
-      this.#stop.abort();
-    };
-    // Once: whoever insists gets what the signal does by itself.
-    process.once("SIGINT", interrupt);
-    process.once("SIGTERM", interrupt);
-    try {
-      await this.#readAll();
-    } finally {
-      process.off("SIGINT", interrupt);
-      process.off("SIGTERM", interrupt);
-    }
+  /** Stops reading; what has been read is still appended. */
+  interrupt(signal: NodeJS.Signals): void {
+    this.#interruptedBy = signal;
+    this.#stop.abort();
   }
 
-  async #readAll(): Promise<void> {
-    try {
-      for await (const chunk of this.#input()) {
-        await this.#take(chunk as Uint8Array);
-      }
-      const rest = this.#lines.end();
-      if (rest !== undefined) await this.#append(rest);
-    } catch (error) {
-      // Half a line is no record: what an interrupted input leaves of its last one is not appended.
-      throw this.#failure ?? this.#whyStopped(error);
-    }
+  /** Resolves when all of the input is durable. */
+  async run(): Promise<void> {
+    for await (const chunk of this.#chunks()) await this.#take(chunk);
+    const rest = this.#lines.end();
+    if (rest !== undefined) await this.#append(rest);
     await this.#wal.sync();
   }
 
-  #input(): Readable {
+  /** Half a line is no record: where the input breaks off, what has come of its last line is not appended. */
+  async *#chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       // Node takes a directory for an empty input.
       if (fstatSync(process.stdin.fd).isDirectory()) throw new Error("it is a directory");
-      return addAbortSignal(this.#stop.signal, process.stdin);
+      yield* addAbortSignal(this.#stop.signal, process.stdin);
     } catch (error) {
-      throw inputError(error);
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#interruptedBy !== undefined) {
+        throw new CliError("CLI_INTERRUPTED", `${this.#interruptedBy} came before the end of the input`);
+      }
+      const message = error instanceof Error ? error.message : String(error);
+      throw new CliError("CLI_INPUT", `standard input can't be read: ${message}`, error);
     }
-  }
-
-  #whyStopped(error: unknown): unknown {
-    if (this.#interruptedBy !== undefined) {
-      return new CliError("CLI_INTERRUPTED", `${this.#interruptedBy} came before the end of the input`);
-    }
-    const fromStream = error instanceof Error && "syscall" in error && !("step" in error);
-    return fromStream ? inputError(error) : error;
   }
 
   async #take(chunk: Uint8Array): Promise<void> {
@@ -128,20 +117,27 @@ class InputAppender {
   #append(payload: Uint8Array): Promise<void> | undefined {
     const record = { payload, type: this.#type };
     this.#appended += 1;
-    try {
-      this.#wal.append(record);
-    } catch (error) {
-      if (!(error instanceof WalError) || error.code !== "WAL_BACKPRESSURE") throw error;
-      return this.#appendWhenReady(record);
-    }
+    if (!this.#tryAppend(record)) return this.#appendWhenReady(record);
     return this.#syncIfDue();
   }
 
   async #appendWhenReady(record: { payload: Uint8Array; type: number }): Promise<void> {
-    // It waits its turn, however large it is; once there is room again behind it, it has been appended.
-    this.#wal.commit(record).catch((error) => this.#fail(error));
-    await this.#wal.ready();
+    for (let appended = false; !appended; ) {
+      await this.#wal.ready();
+      appended = this.#tryAppend(record);
+    }
     await this.#syncIfDue();
+  }
+
+  /** False where there is no room at this moment. */
+  #tryAppend(record: { payload: Uint8Array; type: number }): boolean {
+    try {
+      this.#wal.append(record);
+      return true;
+    } catch (error) {
+      if (error instanceof WalError && error.code === "WAL_BACKPRESSURE") return false;
+      throw error;
+    }
   }
 
   #syncIfDue(): Promise<void> | undefined {
@@ -154,9 +150,4 @@ class InputAppender {
     this.#failure ??= error;
     this.#stop.abort();
   }
-}
-
-function inputError(error: unknown): CliError {
-  const message = error instanceof Error ? error.message : String(error);
-  return new CliError("CLI_INPUT", `standard input can't be read: ${message}`, error);
 }
