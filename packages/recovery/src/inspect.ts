@@ -49,6 +49,7 @@ function inspected({ walked, end, lastLsn, sums }: Examination["segments"][numbe
 }
 
 async function* frames(found: Examination): AsyncGenerator<InspectedFrame, void, undefined> {
+  if (found.segments.length === 0) return;
   const { frameNumber } = found.position;
   const view = viewOf(found, false);
   const feed = new FrameFeed(found.io, view, { from: 0, direct: found.access.direct });

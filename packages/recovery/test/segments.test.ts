@@ -121,10 +121,13 @@ describe("segments", () => {
     expect(await verdicts(disk)).toEqual({ code: "WAL_CORRUPT", records: ["r1", "r2", "r3"], exit: 1 });
   });
 
-  it("two files of one sequence are refused", async () => {
+  it("two files of one sequence are refused, even where each is right in itself", async () => {
     const log = threeSegments();
+    const other = new LogBuilder({ blocks: 6 });
+    for (let i = 0; i < 4; i++) other.frame(["x", "y"]);
+    other.roll();
     const disk = disked(log);
-    disk.plant(log.segments[1]!.path.replace("003.wal", "009.wal"), log.segments[1]!.bytes);
+    disk.plant(other.current.path, other.current.bytes);
     expect((await verdicts(disk)).code).toBe("WAL_OVERLAP");
   });
 
@@ -303,6 +306,16 @@ describe("a cut", () => {
     expect(await verdicts(disked(log))).toEqual({ code: "resolved", records: ["r1", "r2"], exit: 0 });
   });
 
+  it("that names fewer records than lie before its frame is damage", async () => {
+    const log = new LogBuilder({ blocks: 6 });
+    log.open();
+    for (const record of ["r1", "r2", "r3"]) log.frame([record]);
+    log.nextLsn = 2;
+    log.roll();
+    log.setAnchor();
+    expect((await verdicts(disked(log))).code).toBe("WAL_CORRUPT");
+  });
+
   it("that names more records than its frame has is damage", async () => {
     const log = new LogBuilder({ blocks: 6 });
     log.open();
@@ -379,5 +392,17 @@ describe("inspect", () => {
       trimLsn: 0,
       anchor: { watermark: 5, lastLsn: 4 },
     });
+  });
+
+  it("of a log without one readable segment lists no frame, and what is damaged", async () => {
+    const log = threeSegments();
+    const disk = disked(log);
+    for (const { path } of log.segments) {
+      for (const copy of [0, 65_536]) disk.corrupt(path, copy + 20, Uint8Array.of(0xff));
+    }
+    const report = await inspectLog({ io: disk.mount(), directory: DIRECTORY });
+    expect(await collect(report.frameList(), (frame) => frame)).toEqual([]);
+    expect(report.segmentList).toEqual([]);
+    expect(report.corruption.length).toBeGreaterThan(0);
   });
 });
