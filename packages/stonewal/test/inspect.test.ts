@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { openWal } from "../src/index.js";
-import { ok } from "./support/cli.js";
-import { scratch, segments } from "./support/files.js";
+import { ok, run } from "./support/cli.js";
+import { flip, scratch, segments } from "./support/files.js";
 import { bytes, closedLog, SMALL } from "./support/logs.js";
 
 test("as JSON: segments, every frame, what they add up to, and every image in the double-write buffer", async () => {
@@ -78,4 +78,42 @@ test("a log without a double-write buffer says so", async () => {
   await closedLog(dir, 1, { dwb: "off" });
   expect((await ok(["inspect", dir])).toString()).toContain("double-write buffer\n  none\n");
   expect(JSON.parse((await ok(["inspect", dir, "--json"])).toString()).dwb).toMatchObject({ present: false });
+});
+
+test("a log whose first segments a checkpoint has freed, and whose files are used again", async () => {
+  const dir = scratch();
+  const wal = await openWal({ dir, ...SMALL, segmentBytes: 262_144 });
+  for (let round = 1; round <= 3; round++) {
+    for (let i = 0; i < 40; i++) await wal.commit({ payload: bytes("x") });
+    await wal.checkpoint(40 * round - 5);
+  }
+  await wal.close();
+  const report = JSON.parse((await ok(["inspect", dir, "--json"])).toString());
+  expect(report).toMatchObject({ firstLsn: 116, lastLsn: 120, records: 5, trimLsn: 115, corruption: [] });
+  expect(report.segmentList.at(-1)).toMatchObject({ recycled: true });
+  expect(report.frameList.at(-1)).toMatchObject({ kind: "close" });
+});
+
+test("of a damaged log what can be read is shown, and what is damaged, with exit code 1", async () => {
+  const dir = scratch();
+  await closedLog(dir, 40, { segmentBytes: 262_144, bufferBytes: 262_144, dwb: "off" });
+  const [first, second] = segments(dir) as [string, string];
+  for (const [path, shown] of [
+    [second, true],
+    [first, false],
+  ] as const) {
+    for (const copy of [0, 65_536]) await flip(path, copy + 20);
+    const { code, stdout, stderr } = await run(["inspect", dir, "--json"]);
+    expect(stderr).toBe("");
+    expect(code).toBe(1);
+    const report = JSON.parse(stdout.toString());
+    expect(report.corruption).toContainEqual(expect.objectContaining({ code: "WAL_CORRUPT", file: path }));
+    const records = report.frameList.reduce(
+      (sum: number, frame: { records: number }) => sum + frame.records,
+      0,
+    );
+    expect(records).toBe(report.records);
+    expect(records > 0).toBe(shown);
+    expect((await run(["inspect", dir])).stdout.toString()).toContain("damaged: WAL_CORRUPT");
+  }
 });

@@ -1,4 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { SimDisk } from "@stonewal/io-sim";
 import { describe, expect, test } from "vitest";
@@ -77,6 +79,27 @@ describe("the back end", () => {
       { directory: dir, name: "pwrite", tried: [] },
       { directory: dir, name: "pwrite", tried: [] },
     ]);
+  });
+
+  test("where none works the failure says of each why, and nothing is left on disk", () => {
+    const program = `
+      Object.defineProperty(process, "platform", { value: "sunos" });
+      const { openWal } = await import(${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)});
+      const { code, message } = await openWal({ dir: "log" }).catch((error) => error);
+      const named = await openWal({ dir: "log", io: "pwrite" }).catch((error) => error);
+      console.log(JSON.stringify({ code, message, named: named.code }));`;
+    const cwd = scratch();
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+      cwd,
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toEqual({
+      code: "WAL_UNSUPPORTED",
+      message: expect.stringMatching(/^no back end works here\. pwrite: [^\n]*sunos/),
+      named: "IO_UNSUPPORTED",
+    });
+    expect(readdirSync(cwd)).toEqual([]);
   });
 
   test.each([["floppy"], [""], ["Auto"], [42], [null], [{}], [{ submit() {} }]])(

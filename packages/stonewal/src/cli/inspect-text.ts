@@ -2,7 +2,7 @@ import type { InspectedFrame, InspectReport } from "@stonewal/recovery";
 import { colorsFor } from "./colors.js";
 import type { DwbSlots } from "./dwb-slots.js";
 import { type Column, heading, row } from "./table.js";
-import { corruptionLine, count, framePlace, lsnRange, tailLine, time } from "./wording.js";
+import { corruptionLine, count, framePlace, recordsHeld, tailLine, time } from "./wording.js";
 
 const SEGMENTS: readonly Column[] = [
   { heading: "sequence", width: 8 },
@@ -46,7 +46,7 @@ export function overview(report: InspectReport): string[] {
   const { anchor } = report;
   const lines = [
     `${bold("log")} ${report.logId}`,
-    `  ${count(report.records, "record")}, ${lsnRange(report.firstLsn, report.lastLsn)}`,
+    `  ${recordsHeld(report)}`,
     `  ${count(report.frames, "frame")} in ${count(report.segments, "segment")}, ${count(report.bytes, "byte")}`,
     `  trim point: LSN ${report.trimLsn}`,
     anchor === undefined

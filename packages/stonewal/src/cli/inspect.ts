@@ -17,8 +17,8 @@ export async function inspect(dir: string, { json }: InspectOptions): Promise<Ex
     inspectLog({ dir, io }, async (report) => {
       const slots = report.dwb.present ? await dwbSlots(io, report.dwb.path) : undefined;
       const output = new Output(process.stdout);
-      await (json ? printJson : printText)(output, report, slots);
-      await output.flush();
+      // What comes before a frame that can't be read any more is shown all the same.
+      await (json ? printJson : printText)(output, report, slots).finally(() => output.flush());
       return verdict(report);
     }),
   );

@@ -6,7 +6,7 @@ import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.js";
 import { Hinted } from "./failure.js";
 import { Output } from "./output.js";
 import { runSalvage } from "./salvage.js";
-import { corruptionLine, count, framePlace, lsnRange, tailLine } from "./wording.js";
+import { corruptionLine, framePlace, recordsHeld, tailLine } from "./wording.js";
 
 export interface RepairOptions {
   readonly dryRun?: boolean;
@@ -56,8 +56,6 @@ function readable(report: RecoveryReport, dryRun: boolean): string {
   for (const name of report.removed)
     lines.push(`${would("removed", "remove")} ${name}, no part of the log any more`);
   if (lines.length === 0) lines.push("nothing to repair");
-  lines.push(
-    `${count(report.records, "record")}, ${lsnRange(report.firstLsn, report.lastLsn)}: all that was acknowledged`,
-  );
+  lines.push(`${recordsHeld(report)}: all that was acknowledged`);
   return `${lines.join("\n")}\n`;
 }

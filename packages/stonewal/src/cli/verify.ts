@@ -4,7 +4,7 @@ import { colorsFor } from "./colors.js";
 import type { ExitCode } from "./exit-codes.js";
 import { damageOf, verdict } from "./judgement.js";
 import { Output } from "./output.js";
-import { corruptionLine, count, framePlace, lsnRange, tailLine } from "./wording.js";
+import { corruptionLine, count, framePlace, recordsHeld, tailLine } from "./wording.js";
 
 export interface VerifyOptions {
   readonly json?: boolean;
@@ -29,7 +29,7 @@ function readable(report: VerifyReport): string {
   const { green, red, yellow } = colorsFor(process.stdout);
   const damage = damageOf(report);
   const lines = [
-    `${count(report.records, "record")}, ${lsnRange(report.firstLsn, report.lastLsn)}, in ${count(report.segments, "segment")}, ${count(report.bytes, "byte")}`,
+    `${recordsHeld(report)}, in ${count(report.segments, "segment")}, ${count(report.bytes, "byte")}`,
     `ended by a clean close: ${report.closedCleanly ? "yes" : "no"}`,
   ];
   if (report.tail !== undefined)

@@ -14,6 +14,12 @@ export function count(amount: number, noun: string): string {
   return `${amount} ${noun}${amount === 1 ? "" : "s"}`;
 }
 
+/** `3 records, LSN 1 to 3`, or `0 records`. */
+export function recordsHeld(held: { records: number; firstLsn: number; lastLsn: number }): string {
+  const { records, firstLsn, lastLsn } = held;
+  return records === 0 ? "0 records" : `${count(records, "record")}, ${lsnRange(firstLsn, lastLsn)}`;
+}
+
 /** Where a frame lies: `frame 12 in 0…1-0…1.wal at 135168, LSN 4 to 9`. */
 export function framePlace(frame: FramePlace): string {
   return `frame ${frame.frameNumber} in ${basename(frame.file)} at ${frame.offset}, ${lsnRange(frame.firstLsn, frame.lastLsn)}`;
