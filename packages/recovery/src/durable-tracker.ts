@@ -3,7 +3,7 @@ import type { DurablePoint } from "./model.js";
 
 /**
  * Follows, over frames seen in order, up to which of them the log itself says that it is durable: the highest
- * watermark that any of them (or the anchor, or a later preamble) states.
+ * watermark that any of them, or the anchor, states; and what the preambles of later segments say.
  */
 export class DurableTracker {
   #watermark = 0;
@@ -39,7 +39,7 @@ export class DurableTracker {
     this.#pending.splice(0, count);
   }
 
-  /** Starts again behind a cut. */
+  /** A later segment states that everything up to `start` is durable, and that nothing is behind it but what is in that segment. */
   reset(start: DurablePoint): void {
     this.#point = start;
     this.#pending = [];

@@ -113,8 +113,12 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
   ].sort((a, b) => (a.details.sequence ?? 0) - (b.details.sequence ?? 0));
   const repairable: Corruption[] = [...preambleRepairs(walk), ...scanned.untidy.map(untidyEntry)];
   const anchor = anchorFile.anchor;
+  // A segment behind the close frames was begun by the next opening.
   const closedCleanly =
-    lastFrame?.kind === "close" && anchor !== undefined && anchor.watermark > lastFrame.frameNumber;
+    lastFrame?.kind === "close" &&
+    lastFrame.sequence === segments.at(-1)?.walked.file.sequence &&
+    anchor !== undefined &&
+    anchor.watermark > lastFrame.frameNumber;
   const records = position.nextLsn - scanned.firstLsn;
   const anchorVerdict = judgeAnchor(anchorFile, walk, { lastFrame, records, closedCleanly });
   if (anchorVerdict.problem !== undefined) problems.push(anchorVerdict.problem);
@@ -247,8 +251,6 @@ async function scanRun(
       break;
     }
     try {
-      // Its name proves every frame before it: what a preamble states counts like a watermark.
-      durable.raise(preamble.firstFrameNumber);
       const scan = await scanSegment({
         file: disk,
         identity,
@@ -276,6 +278,7 @@ async function scanRun(
       if (next === undefined) tail = rest;
       else {
         position = { ...position, nextLsn: next.firstLsn };
+        // Its name proves every frame before it.
         durable.reset({ frameNumber: next.previousFrameNumber, lsn: next.previousLsn });
         const ranges = rest === undefined ? [] : [...rest.nonZero, ...rest.unreadable];
         if (ranges.length > 0) untidy.push({ file: walked.file, ranges });

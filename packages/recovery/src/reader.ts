@@ -236,12 +236,8 @@ export class LogReader implements LogView {
     if (segments === undefined) return false;
     let tip = this.#tip;
     let at = segments.findIndex((segment) => segment.sequence === this.#segments.at(-1)?.sequence);
-    const after = segments[at + 1]?.preamble;
-    if (at === -1 || (after !== undefined && after.previousFrameNumber < tip.frameNumber - 1)) {
-      // The log was cut below what we have seen: go on behind the cut.
-      at = segments.length - 1;
-      tip = this.#begin(segments[at]!);
-    }
+    // Cut away. (A cut below our tip in its own segment is found by the scan that does not end where the cut is.)
+    if (at === -1) return false;
     for (; at < segments.length; at++) {
       const next = segments[at + 1];
       const reached = await this.#scan(segments[at]!, tip, next, (header) => this.#tracker.add(header));
@@ -264,7 +260,6 @@ export class LogReader implements LogView {
   /** Enters a segment: its name proves everything before it. */
   #begin({ preamble }: SegmentRef): Position {
     this.#tracker.reset({ frameNumber: preamble.previousFrameNumber, lsn: preamble.previousLsn });
-    this.#tracker.raise(preamble.firstFrameNumber);
     return startOf(preamble);
   }
 

@@ -163,6 +163,20 @@ describe("each check that makes a frame valid", () => {
     log.plant(disk);
     await refuses(disk, ["r1", "r2"]);
   });
+
+  it("a segment that is said to end at another offset is damage", async () => {
+    for (const empty of [false, true]) {
+      const log = new LogBuilder();
+      log.frame(["r1"]);
+      if (empty) log.roll();
+      log.offset += BLOCK;
+      log.roll();
+      log.frame(["r2"]);
+      const disk = new SimDisk();
+      log.plant(disk);
+      await refuses(disk, ["r1"]);
+    }
+  });
 });
 
 describe("a closed log", () => {
@@ -314,6 +328,25 @@ describe("an ordinary crash is not reported as damage", () => {
       const { disk } = closed();
       disk.corrupt(anchor, 65536, torn);
       expect(await verdicts(disk)).toMatchObject({ code: "resolved", exit: 0 });
+    }
+  });
+
+  it("when it interrupts the next opening in a segment of its own, because the last one was full", async () => {
+    const { log, disk } = closed();
+    log.roll();
+    log.current.bytes.fill(0x3c, log.offset, log.offset + 3 * BLOCK);
+    disk.plant(log.current.path, log.current.bytes);
+    expect(await verdicts(disk.clone())).toMatchObject({ code: "resolved", exit: 0 });
+    expect(await recoverLog({ io: disk.mount(), directory: DIRECTORY })).toMatchObject({
+      closedCleanly: false,
+    });
+  });
+
+  it("but what lies further behind a closed log than its next open frame is, however much of it there is", async () => {
+    for (const offset of [BLOCK, BLOCK - 150]) {
+      const { log, disk } = closed();
+      disk.corrupt(log.current.path, log.offset + offset, new Uint8Array(300).fill(0x3c));
+      expect(await verdicts(disk)).toMatchObject({ code: "resolved", exit: 1 });
     }
   });
 

@@ -248,6 +248,19 @@ describe("a log that acknowledges by its double-write buffer", () => {
     expect(await verdicts(disk)).toEqual({ code: "resolved", records: ["r1", "r2", "r3"], exit: 0 });
   });
 
+  it("but not from an earlier segment without a word: that was at home before the next one began", async () => {
+    const disk = new SimDisk();
+    acknowledged().plant(disk);
+    const dwbId = await protect(disk.mount(), []);
+    const log = acknowledged({ ack: "dwb", dwbId });
+    const copy = log.frame(["r2"], { lost: true });
+    log.roll();
+    log.frame(["r3"]);
+    log.plant(disk);
+    await protect(disk.mount(), [copy]);
+    expect(await verdicts(disk)).toEqual({ code: "resolved", records: ["r1", "r2", "r3"], exit: 1 });
+  });
+
   it("is damaged when the only copy of an acknowledged frame rots and a later one says so", async () => {
     const disk = new SimDisk();
     acknowledged().plant(disk);

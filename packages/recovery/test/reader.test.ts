@@ -2,7 +2,15 @@ import type { IoBackend } from "@stonewal/io";
 import { SimDisk } from "@stonewal/io-sim";
 import { encodeAnchor, REQUIRED_TYPE } from "@stonewal/record";
 import { describe, expect, it } from "vitest";
-import { type LogReader, type LogView, locate, openReader, replay, replayBatches } from "../src/index.js";
+import {
+  type LogReader,
+  type LogView,
+  locate,
+  openReader,
+  replay,
+  replayBatches,
+  verifyLog,
+} from "../src/index.js";
 import { BLOCK, type BuiltFrame, DIRECTORY, LogBuilder, payload } from "./log-builder.js";
 import { codeOf, collect, errorOf, sequence, text, ticking } from "./outcome.js";
 
@@ -353,6 +361,75 @@ describe("beside a writer", () => {
     writer.idle();
     await reader.refresh();
     expect(await collect(reader.replay(), text)).toEqual(["r1", "r2", "r3"]);
+  });
+
+  it("what a cut takes away is not delivered, in the middle of a frame as between frames", async () => {
+    const writer = new FakeWriter(begun());
+    await writer.lock();
+    writer.append("r2", "r3", "gone");
+    writer.append("gone");
+    const early = await writer.reader();
+    writer.log.cut(3);
+    writer.disk.plant(writer.log.current.path, writer.log.current.bytes);
+    for (const reader of [await writer.reader(), early]) {
+      await reader.refresh();
+      expect(reader.lastLsn()).toBe(3);
+      expect(await collect(reader.replay(), text)).toEqual(["r1", "r2", "r3"]);
+    }
+    writer.append("r4");
+    writer.idle();
+    for (const reader of [await writer.reader(), early]) {
+      await reader.refresh();
+      expect(await collect(reader.replay(), text)).toEqual(sequence(1, 4));
+    }
+  });
+
+  it("one that comes while the log is looked at is noticed: what it has not synced is not delivered", async () => {
+    const log = begun();
+    const writer = new FakeWriter(log);
+    const io = writer.disk.mount();
+    const interrupting: IoBackend = new Proxy(io, {
+      get(target, key) {
+        if (key === "probe") {
+          return async (directory: string) => {
+            if (log.frames.length === 2) {
+              await writer.lock();
+              writer.append("r2");
+            }
+            return target.probe(directory);
+          };
+        }
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const reader = await ticking(writer.disk, openReader({ io: interrupting, directory: DIRECTORY }));
+    expect(reader.lastLsn()).toBe(1);
+  });
+
+  it("a frame that its anchor calls durable and that is not to be found is damage", async () => {
+    const writer = new FakeWriter(begun());
+    await writer.lock();
+    const reader = await writer.reader();
+    writer.log.frame(["r2"]);
+    writer.anchor(0);
+    await ticking(writer.disk, reader.refresh());
+    expect(reader.damage()?.code).toBe("WAL_CORRUPT");
+    const seen: string[] = [];
+    const following = (async () => {
+      for await (const record of reader.follow()) seen.push(text(record));
+    })();
+    expect(await codeOf(ticking(writer.disk, following))).toBe("WAL_CORRUPT");
+    expect(seen).toEqual(["r1"]);
+  });
+
+  it("what it has in flight is not reported as torn", async () => {
+    const writer = new FakeWriter(begun());
+    await writer.lock();
+    const frame = writer.log.frame([payload("x".repeat(9000))]);
+    writer.disk.corrupt(writer.log.current.path, frame.offset, frame.bytes.subarray(0, BLOCK));
+    const found = await verifyLog({ io: writer.disk.mount(), directory: DIRECTORY });
+    expect(found).toMatchObject({ tornTail: false, tail: undefined, corruption: [], records: 0 });
   });
 
   it("segments that it frees are gone, not damaged", async () => {

@@ -134,6 +134,17 @@ describe("what is appended next survives whatever lay behind the end", () => {
     expect(bytes.subarray(end, ghostEnd).some((byte) => byte !== 0)).toBe(false);
     expect(bytes.subarray(ghostEnd)).toEqual(log.current.bytes.subarray(ghostEnd));
   });
+
+  it("in a recycled file the block at the end is cleared even where nothing says what it was", async () => {
+    const log = acknowledged({ recycled: true });
+    log.current.bytes.fill(0xd7, log.offset);
+    const disk = new SimDisk();
+    log.plant(disk);
+    await recoverLog({ io: disk.mount(), directory: DIRECTORY });
+    const bytes = disk.fileBytes(log.current.path);
+    expect(bytes.subarray(log.offset, log.offset + BLOCK).every((byte) => byte === 0)).toBe(true);
+    expect(bytes.subarray(log.offset + BLOCK).every((byte) => byte === 0xd7)).toBe(true);
+  });
 });
 
 describe("stale bytes come back neither as records nor as an alarm", () => {
