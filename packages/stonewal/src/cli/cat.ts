@@ -43,15 +43,24 @@ function printPayload(output: Output, { payload }: LogRecord): Promise<void> | u
   return output.write(payload).then(() => output.write(NEWLINE));
 }
 
-async function printJson(output: Output, record: LogRecord): Promise<void> {
+function printJson(output: Output, record: LogRecord): Promise<void> | undefined {
   const { lsn, type, shard, time, payload } = record;
   const tenant = jsonInteger(record.tenant);
   const database = jsonInteger(record.database);
-  const head = JSON.stringify({ lsn, type, tenant, shard, database, time, payload: "" });
-  await output.write(head.slice(0, -2));
+  const head = JSON.stringify({ lsn, type, tenant, shard, database, time, payload: "" }).slice(0, -2);
+  if (payload.length > BASE64_BYTES) return printLong(output, head, payload);
+  const line = Buffer.from(`${head}${base64(payload, 0, payload.length)}"}\n`, "latin1");
+  return output.tryWrite(line) ? undefined : output.write(line);
+}
+
+async function printLong(output: Output, head: string, payload: Uint8Array): Promise<void> {
+  await output.write(head);
   for (let at = 0; at < payload.length; at += BASE64_BYTES) {
-    const length = Math.min(BASE64_BYTES, payload.length - at);
-    await output.write(Buffer.from(payload.buffer, payload.byteOffset + at, length).toString("base64"));
+    await output.write(base64(payload, at, Math.min(BASE64_BYTES, payload.length - at)));
   }
   await output.write('"}\n');
+}
+
+function base64(payload: Uint8Array, at: number, length: number): string {
+  return Buffer.from(payload.buffer, payload.byteOffset + at, length).toString("base64");
 }
