@@ -6,8 +6,8 @@ export default defineConfig({
     // Processes, not threads: a native crash then costs one test file, and the addon's exit path runs for real.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     passWithNoTests: true,
   },
 });

@@ -680,28 +680,35 @@ export class Wal {
   }
 
   async #close(): Promise<void> {
-    const { anchor, lock } = this.#parts;
-    try {
-      if (this.#commits.poison === undefined) {
-        await this.#commits.drain();
-        // Twice, in blocks of their own: no single byte turns a closed log into a torn one.
-        if (!this.#openFramePending && this.#assembler.witness("close")) {
-          this.#assembler.witness("close");
-          await this.#commits.drain();
-        }
-        await this.#writeAnchor(this.#trimLsn);
-      } else if (this.nextLsn - 1 > this.durableLsn) {
-        throw this.#commits.poison;
-      }
-    } finally {
-      this.#state = "closed";
-      this.#notifyChanged();
-      await this.#store.close();
-      await this.#protection.close().catch(() => undefined);
-      await anchor.close();
-      await lock.release();
-      if (this.#parts.settings.ownsIo) await this.io.close();
-      channels.close.publish({ directory: this.directory, durableLsn: this.durableLsn });
+    const { anchor, lock, settings } = this.#parts;
+    const failures: unknown[] = [];
+    const attempt = (step: () => Promise<void>) => step().catch((error: unknown) => failures.push(error));
+    await attempt(() => this.#end());
+    this.#state = "closed";
+    this.#notifyChanged();
+    // The lock goes last: nobody else may write while something of this writer is in flight.
+    await attempt(() => this.#store.close());
+    // A failed DWB has been heard of already, as the poison or as the degradation.
+    await this.#protection.close().catch(() => undefined);
+    await attempt(() => anchor.close());
+    await attempt(() => lock.release());
+    if (settings.ownsIo) await attempt(() => this.io.close());
+    channels.close.publish({ directory: this.directory, durableLsn: this.durableLsn });
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Makes everything durable and says so on the disk. */
+  async #end(): Promise<void> {
+    if (this.#commits.poison !== undefined) {
+      if (this.nextLsn - 1 > this.durableLsn) throw this.#commits.poison;
+      return;
     }
+    await this.#commits.drain();
+    // Twice, in blocks of their own: no single byte turns a closed log into a torn one.
+    if (!this.#openFramePending && this.#assembler.witness("close")) {
+      this.#assembler.witness("close");
+      await this.#commits.drain();
+    }
+    await this.#writeAnchor(this.#trimLsn);
   }
 }

@@ -3,7 +3,7 @@ import { firstFailure, runHistory } from "./support/campaign.js";
 import { mutations } from "./support/mutants.js";
 
 const only = process.env.STONEWAL_SEED;
-const seeds = only === undefined ? Array.from({ length: 1500 }, (_, index) => index + 1) : [Number(only)];
+const seeds = only === undefined ? Array.from({ length: 1000 }, (_, index) => index + 1) : [Number(only)];
 
 test("no acknowledged record is lost to a power cut at any point, and no ordinary crash refuses to open", {
   timeout: 240_000,
