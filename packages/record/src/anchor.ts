@@ -16,6 +16,8 @@ export interface Anchor {
   readonly watermark: number;
   /** Last LSN durable at that watermark; 0: none. */
   readonly durableLsn: number;
+  /** Sequence of the newest segment that had its name, from 1: should it vanish, that is noticed. */
+  readonly sequence: number;
   /** When it was written, in milliseconds since the Unix epoch. */
   readonly time: number;
 }
@@ -32,6 +34,7 @@ export function encodeAnchor(anchor: Anchor): Uint8Array {
   requireCount(anchor.trimPoint, 0, "the trim point");
   requireCount(anchor.watermark, 0, "the watermark");
   requireCount(anchor.durableLsn, 0, "the durable LSN");
+  requireCount(anchor.sequence, 1, "the newest segment's sequence");
   requireCount(anchor.time, 0, "the time");
   const bytes = new Uint8Array(ANCHOR_BYTES);
   const view = viewOf(bytes);
@@ -46,6 +49,7 @@ export function encodeAnchor(anchor: Anchor): Uint8Array {
     setCount(view, at + 56, anchor.durableLsn);
     view.setUint32(at + 64, copy, true);
     setCount(view, at + 72, anchor.time);
+    setCount(view, at + 80, anchor.sequence);
     view.setUint32(at + 8, crc32c(bytes, at + 12, at + PREAMBLE_BYTES), true);
   }
   return bytes;
@@ -53,7 +57,7 @@ export function encodeAnchor(anchor: Anchor): Uint8Array {
 
 /**
  * Copy 0 or 1 of an anchor, from the 256 bytes at `at`; `undefined` when it isn't valid: too few bytes, no magic, a wrong
- * checksum, the other copy, generation 0.
+ * checksum, the other copy, generation or sequence 0.
  *
  * @throws RecordError `UNSUPPORTED_FORMAT` when the checksum is right, but the version is unknown, reserved bytes aren't
  * zero, or a count is above 2^53 − 1.
@@ -67,7 +71,7 @@ export function decodeAnchor(bytes: Uint8Array, at: number, copy: 0 | 1): Anchor
   if (version !== FORMAT_VERSION) {
     throw new RecordError("UNSUPPORTED_FORMAT", `format version ${version} is unknown to this version`);
   }
-  if (view.getUint32(at + 68, true) !== 0 || firstNonZero(bytes, at + 80, end) !== -1) {
+  if (view.getUint32(at + 68, true) !== 0 || firstNonZero(bytes, at + 88, end) !== -1) {
     throw new RecordError("UNSUPPORTED_FORMAT", "an anchor has something in the bytes that must be zero");
   }
   const anchor: Anchor = {
@@ -77,6 +81,9 @@ export function decodeAnchor(bytes: Uint8Array, at: number, copy: 0 | 1): Anchor
     watermark: getCount(view, at + 48, "the anchor's watermark"),
     durableLsn: getCount(view, at + 56, "the anchor's durable LSN"),
     time: getCount(view, at + 72, "the anchor's time"),
+    sequence: getCount(view, at + 80, "the newest segment's sequence"),
   };
-  return view.getUint32(at + 64, true) === copy && anchor.generation >= 1 ? anchor : undefined;
+  return view.getUint32(at + 64, true) === copy && anchor.generation >= 1 && anchor.sequence >= 1
+    ? anchor
+    : undefined;
 }

@@ -9,6 +9,7 @@ const ANCHOR: Anchor = {
   trimPoint: 500,
   watermark: 42,
   durableLsn: 1003,
+  sequence: 7,
   time: 1_700_000_000_456,
 };
 
@@ -16,13 +17,14 @@ test("every field comes back, from either copy", () => {
   const largest = Number.MAX_SAFE_INTEGER;
   for (const anchor of [
     ANCHOR,
-    { ...ANCHOR, generation: 1, trimPoint: 0, watermark: 0, durableLsn: 0, time: 0 },
+    { ...ANCHOR, generation: 1, trimPoint: 0, watermark: 0, durableLsn: 0, sequence: 1, time: 0 },
     {
       ...ANCHOR,
       generation: largest,
       trimPoint: largest,
       watermark: largest,
       durableLsn: largest,
+      sequence: largest,
       time: largest,
     },
   ]) {
@@ -58,7 +60,7 @@ test("a copy in the other's place, or too few bytes, doesn't count", () => {
 test.each<[string, (view: DataView) => void]>([
   ["a later version", (v) => v.setUint32(12, 2, true)],
   ["something behind the copy's number", (v) => v.setUint32(68, 1, true)],
-  ["something in the first reserved byte", (v) => v.setUint8(80, 1)],
+  ["something in the first reserved byte", (v) => v.setUint8(88, 1)],
   ["something in the last reserved byte", (v) => v.setUint8(255, 1)],
   ["a trim point above 2^53 - 1", (v) => v.setBigUint64(40, 1n << 53n, true)],
 ])("%s is reported, not taken for a missing anchor", (_name, action) => {
@@ -76,6 +78,7 @@ test.each<[string, Partial<Record<keyof Anchor, unknown>>]>([
   ["a negative trim point", { trimPoint: -1 }],
   ["an unsafe watermark", { watermark: 2 ** 53 }],
   ["a fractional LSN", { durableLsn: 0.5 }],
+  ["sequence 0", { sequence: 0 }],
   ["no time", { time: undefined }],
 ])("%s is never written", (_name, fields) => {
   expect(() => encodeAnchor({ ...ANCHOR, ...fields } as Anchor)).toThrow(code("RECORD_ARGUMENT"));

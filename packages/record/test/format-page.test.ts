@@ -93,7 +93,15 @@ test("someone with the format page alone reads back a whole segment: preamble, f
 });
 
 test("someone with the format page alone reads back an anchor", () => {
-  const anchor = { logId: DWB_ID, generation: 3, trimPoint: 4, watermark: 5, durableLsn: 2 ** 40, time: 7 };
+  const anchor = {
+    logId: DWB_ID,
+    generation: 3,
+    trimPoint: 4,
+    watermark: 5,
+    durableLsn: 2 ** 40,
+    sequence: 6,
+    time: 7,
+  };
   const file = Buffer.from(encodeAnchor(anchor));
   for (const copy of [0, 1]) expect(readAnchor(file, copy)).toEqual(plain(anchor));
 });

@@ -108,6 +108,7 @@ describe("a log written by version 1 stays readable, byte for byte", () => {
       trimPoint: 800,
       watermark: 41,
       durableLsn: 999,
+      sequence: 6,
       time: 1_700_000_000_456,
     };
     const bytes = golden("anchor", encodeAnchor(anchor));

@@ -55,13 +55,14 @@ export function readAnchor(file: Buffer, copy: number) {
   if (a.toString("latin1", 0, 8) !== "SWANCHR1" || a.readUInt32LE(8) !== crc(a.subarray(12)))
     return undefined;
   if (a.readUInt32LE(12) !== 1 || a.readUInt32LE(64) !== copy) return undefined;
-  if (a.readUInt32LE(68) !== 0 || !zero(whole.subarray(80))) return undefined;
+  if (a.readUInt32LE(68) !== 0 || !zero(whole.subarray(88))) return undefined;
   return {
     logId: a.toString("hex", 16, 32),
     generation: a.readBigUInt64LE(32),
     trimPoint: a.readBigUInt64LE(40),
     watermark: a.readBigUInt64LE(48),
     durableLsn: a.readBigUInt64LE(56),
+    sequence: a.readBigUInt64LE(80),
     time: a.readBigUInt64LE(72),
   };
 }

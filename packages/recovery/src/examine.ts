@@ -99,7 +99,11 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
     });
   }
   const trimLsn = anchorFile.anchor?.trimPoint ?? 0;
-  const walk = await walkSegments(access, listing.segments, { trimLsn, logId: anchorFile.anchor?.logId });
+  const walk = await walkSegments(access, listing.segments, {
+    trimLsn,
+    logId: anchorFile.anchor?.logId,
+    newestSequence: anchorFile.anchor?.sequence ?? 0,
+  });
   const dwb = await readCopies(io, dwbPath, access.settle);
   signal?.throwIfAborted();
 

@@ -146,9 +146,10 @@ export class FrameFeed {
     const after = left && refs.find((ref) => ref.sequence > left.sequence);
     const cutHere =
       after !== undefined && left !== undefined && after.preamble.previousSequence < left.sequence;
-    if (cutHere && refs.some((ref) => ref.sequence === after.preamble.previousSequence)) {
+    if (cutHere) {
+      // Said before anything else: what the cut kept may have been freed since.
       if (after.preamble.previousLsn < this.#delivered) throw this.#cutAway(after.preamble.previousLsn);
-      return;
+      if (refs.some((ref) => ref.sequence === after.preamble.previousSequence)) return;
     }
     const first = refs[0];
     if (first !== undefined && first.preamble.firstLsn > this.#delivered + 1) {

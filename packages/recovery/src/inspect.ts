@@ -20,6 +20,7 @@ export async function inspectLog(options: LogLocation): Promise<InspectReport> {
       trimLsn: anchor.trimPoint,
       watermark: anchor.watermark,
       lastLsn: anchor.durableLsn,
+      sequence: anchor.sequence,
       time: anchor.time,
     },
     segmentList: found.segments.map((segment) => inspected(segment)),

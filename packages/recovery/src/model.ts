@@ -208,7 +208,14 @@ export interface InspectReport extends VerifyReport {
   readonly logId: string;
   readonly trimLsn: number;
   readonly anchor:
-    | { generation: number; trimLsn: number; watermark: number; lastLsn: number; time: number }
+    | {
+        generation: number;
+        trimLsn: number;
+        watermark: number;
+        lastLsn: number;
+        sequence: number;
+        time: number;
+      }
     | undefined;
   readonly segmentList: readonly InspectedSegment[];
   readonly voidSegments: readonly string[];
@@ -242,7 +249,7 @@ export interface LogView {
   /**
    * Why nothing behind `durable()` can be read: a replay up to the end, or a follower, throws it when it gets there.
    */
-  damage?(): RecoveryError | undefined;
+  damage?(): Error | undefined;
   /**
    * Tells the view of a reader that still needs the records above the LSN that `position` returns, so that it may hold
    * back recycling. The function returned ends that.

@@ -40,13 +40,13 @@ export async function recoverLog(options: RecoverOptions): Promise<RecoveredLog 
   if (found.tear !== undefined) await zero(found.access, found.tear.path, found.tear.clear);
   for (const { file, ranges } of found.untidy) await zero(found.access, file.path, ranges);
   // Before anything below the trim point is removed both copies have to say so: the next write of the anchor may tear one.
-  await mendAnchor(found);
+  const anchor = await mendAnchor(found);
   await removePaths(
     found.io,
     found.directory,
     removed.map((name) => `${found.directory}/${name}`),
   );
-  return recovered(found, removed, aside);
+  return recovered(found, anchor, removed, aside);
 }
 
 /** What `recoverLog` would do, changing nothing. `undefined` where there is no log. */
@@ -138,14 +138,16 @@ async function mendPreambles(found: Examination): Promise<void> {
   }
 }
 
-async function mendAnchor(found: Examination): Promise<void> {
-  const { anchor, copies, path } = found.anchorFile;
-  if (copies === "absent") return;
-  if (anchor === undefined) {
+/** Answers the anchor that holds from now on. */
+async function mendAnchor(found: Examination): Promise<Anchor | undefined> {
+  const { copies, path } = found.anchorFile;
+  if (copies === "absent") return undefined;
+  if (found.anchorFile.anchor === undefined) {
     // Worth nothing: its creation was interrupted. Out of the way of a new one.
     await removePaths(found.io, found.directory, [path]);
-    return;
+    return undefined;
   }
+  const anchor = lowered(found.anchorFile.anchor, found);
   const bytes = encodeAnchor(anchor);
   for (const [i, copy] of copies.entries()) {
     if (copy.state === "intact" && sameAnchor(copy.value!, anchor)) continue;
@@ -153,6 +155,18 @@ async function mendAnchor(found: Examination): Promise<void> {
     const whole = bytes.subarray(offset, offset + PREAMBLE_COPY_OFFSET);
     await writeDurably(found.access, path, [{ offset, bytes: whole }]);
   }
+  return anchor;
+}
+
+/**
+ * Where only frames without records were lost, their numbers are given out again: an anchor that called those durable would take the
+ * next interrupted write for damage.
+ */
+function lowered(anchor: Anchor, { position, io }: Examination): Anchor {
+  if (anchor.watermark <= position.frameNumber) return anchor;
+  const { generation } = anchor;
+  const watermark = position.frameNumber;
+  return { ...anchor, generation: generation + 1, watermark, time: io.clock.now() };
 }
 
 function sameAnchor(a: Anchor, b: Anchor): boolean {
@@ -250,6 +264,7 @@ async function spareSizes(found: Examination): Promise<ReadonlyMap<string, numbe
 
 function recovered(
   found: Examination,
+  anchor: Anchor | undefined,
   removed: readonly string[],
   aside: readonly SavedAside[],
 ): RecoveredLog {
@@ -265,7 +280,7 @@ function recovered(
     segmentBytes: preamble.segmentBytes,
     segments,
     position: found.position,
-    anchor: found.anchorFile.anchor,
+    anchor,
     trimLsn: found.trimLsn,
     spares: spares.map((spare) => spare.name).filter((name) => !removed.includes(name)),
     closedCleanly: found.closedCleanly,

@@ -39,6 +39,8 @@ export interface LogIdentity {
   readonly trimLsn: number;
   /** The anchor's; without one the newest segment's counts. */
   readonly logId: Uint8Array | undefined;
+  /** The newest segment there was when the anchor was written; 0 without an anchor. */
+  readonly newestSequence: number;
 }
 
 /**
@@ -59,7 +61,10 @@ export async function walkSegments(
   }
   let logId = identity.logId;
   let run: WalkedSegment[] = [];
-  const problems: Problem[] = [];
+  const newest = files.at(-1)?.sequence ?? 0;
+  // Nothing else names the last segment. What it held is gone; or it stated a cut, and what it cut away would be back.
+  const problems: Problem[] =
+    newest < identity.newestSequence ? [newestMissing(identity.newestSequence)] : [];
   const met = new Set<number>();
   let file = files.at(-1);
   while (file !== undefined) {
@@ -92,6 +97,14 @@ export async function walkSegments(
   }
   const voids = problems.length > 0 ? [] : files.filter((candidate) => !met.has(candidate.sequence));
   return { run, voids, problems };
+}
+
+function newestMissing(sequence: number): Problem {
+  return {
+    code: "WAL_MISSING_SEGMENT",
+    message: `segment ${sequence}, the newest one that the anchor knows of, is missing`,
+    details: { sequence },
+  };
 }
 
 function below(files: readonly SegmentFile[], sequence: number): SegmentFile | undefined {

@@ -1,6 +1,6 @@
 import { SimDisk } from "@stonewal/io-sim";
 import { describe, expect, it } from "vitest";
-import { openReader, recoverLog, verifyLog } from "../src/index.js";
+import { inspectLog, openReader, recoverLog, verifyLog } from "../src/index.js";
 import { BLOCK, DIRECTORY, LogBuilder, payload, protect } from "./log-builder.js";
 import { codeOf, errorOf, snapshot, text, verdicts } from "./outcome.js";
 
@@ -203,6 +203,12 @@ describe("a closed log", () => {
       ]);
       const recovered = (await recoverLog({ io, directory: DIRECTORY }))!;
       expect(recovered.position).toMatchObject({ offset: damaged.offset, nextLsn: 3 });
+      // Its number is given out again, so nothing may still call it durable.
+      expect(recovered.anchor?.watermark).toBe(damaged.frameNumber);
+      expect((await inspectLog({ io, directory: DIRECTORY })).anchor).toMatchObject({
+        watermark: damaged.frameNumber,
+        generation: recovered.anchor?.generation,
+      });
       // What is written at its place and torn again does not turn the old watermark into an alarm.
       disk.corrupt(log.current.path, damaged.offset, Uint8Array.of(1, 2, 3));
       expect((await recoverLog({ io, directory: DIRECTORY }))?.position).toEqual(recovered.position);

@@ -215,6 +215,7 @@ export class LogBuilder {
       watermark: this.frameNumber,
       durableLsn: this.nextLsn - 1,
       time: this.time++,
+      sequence: this.current.preamble.sequence,
       ...fields,
     };
   }

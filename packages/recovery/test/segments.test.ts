@@ -118,7 +118,13 @@ describe("segments", () => {
     const log = threeSegments();
     const disk = disked(log);
     await remove(disk, log.segments[2]!.path);
-    expect(await verdicts(disk)).toEqual({ code: "WAL_CORRUPT", records: ["r1", "r2", "r3"], exit: 1 });
+    const missing = { code: "WAL_MISSING_SEGMENT", records: ["r1", "r2", "r3"], exit: 1 };
+    expect(await verdicts(disk)).toEqual(missing);
+    // Also where it knows of nothing that was in it.
+    log.setAnchor({ watermark: 1, durableLsn: 0 });
+    log.plant(disk);
+    await remove(disk, log.segments[2]!.path);
+    expect(await verdicts(disk)).toEqual(missing);
   });
 
   it("two files of one sequence are refused, even where each is right in itself", async () => {

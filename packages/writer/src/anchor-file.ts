@@ -8,6 +8,8 @@ export interface AnchorState {
   readonly watermark: number;
   /** The last durable LSN at that watermark. */
   readonly durableLsn: number;
+  /** Sequence of the newest segment that has its name. */
+  readonly sequence: number;
 }
 
 /**
@@ -21,31 +23,35 @@ export class AnchorFile {
   readonly #blockBytes: number;
   readonly #arena: Arena;
   #generation: number;
+  /** Never lowered: what lies below may have been freed. */
+  #trimLsn: number;
+  #lastWrite: Promise<void> = Promise.resolve();
 
   private constructor(
     io: IoBackend,
     file: IoFile,
     logId: Uint8Array,
     blockBytes: number,
-    generation: number,
+    last: { generation: number; trimLsn: number },
   ) {
     this.#io = io;
     this.#file = file;
     this.#logId = logId;
     this.#blockBytes = blockBytes;
-    this.#generation = generation;
+    this.#generation = last.generation;
+    this.#trimLsn = last.trimLsn;
     this.#arena = io.arena(2 * blockBytes);
   }
 
-  /** Opens the anchor of a log; `generation` is that of the copy that was read. */
+  /** Opens the anchor of a log; `last` is what was read of it. */
   static async open(
     io: IoBackend,
     path: string,
     logId: Uint8Array,
-    options: { direct: boolean; blockBytes: number; generation: number },
+    options: { direct: boolean; blockBytes: number; last: { generation: number; trimLsn: number } },
   ): Promise<AnchorFile> {
     const file = await io.open(path, { access: "write", direct: options.direct });
-    return new AnchorFile(io, file, logId, options.blockBytes, options.generation);
+    return new AnchorFile(io, file, logId, options.blockBytes, options.last);
   }
 
   /** Makes the file of a new log. Its name is durable once the caller has synced the directory. */
@@ -56,22 +62,33 @@ export class AnchorFile {
     options: { direct: boolean; blockBytes: number },
   ): Promise<AnchorFile> {
     const file = await io.open(path, { access: "create", direct: options.direct });
-    const anchor = new AnchorFile(io, file, logId, options.blockBytes, 0);
+    const anchor = new AnchorFile(io, file, logId, options.blockBytes, { generation: 0, trimLsn: 0 });
     await file.writeZeros(0, ANCHOR_BYTES);
     return anchor;
   }
 
-  /** Resolves when both copies are durable. Not to be called again before that. */
-  async write(state: AnchorState): Promise<void> {
+  /**
+   * Resolves when both copies are durable. Writes go one after the other, each with what `state` says when its turn has come,
+   * and never with a lower trim point than before.
+   */
+  write(state: () => AnchorState): Promise<void> {
+    const written = this.#lastWrite.then(() => this.#write(state()));
+    this.#lastWrite = written.catch(() => undefined);
+    return written;
+  }
+
+  async #write(state: AnchorState): Promise<void> {
     this.#generation += 1;
-    const { trimLsn: trimPoint, watermark, durableLsn } = state;
+    this.#trimLsn = Math.max(this.#trimLsn, state.trimLsn);
+    const { watermark, durableLsn, sequence } = state;
     const encoded = encodeAnchor({
       logId: this.#logId,
       generation: this.#generation,
       time: this.#io.clock.now(),
-      trimPoint,
+      trimPoint: this.#trimLsn,
       watermark,
       durableLsn,
+      sequence,
     });
     for (const copy of [0, 1]) {
       const from = copy * PREAMBLE_COPY_OFFSET;
@@ -89,7 +106,8 @@ export class AnchorFile {
     ]);
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  async close(): Promise<void> {
+    await this.#lastWrite;
+    await this.#file.close();
   }
 }

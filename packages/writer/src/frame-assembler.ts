@@ -100,6 +100,8 @@ export class FrameAssembler {
   readonly #builder: FrameBuilder;
   readonly #plan: Plan;
   #queue: (SealedFrame | Roll)[] = [];
+  /** Pieces of work that were ever queued. */
+  #queued = 0;
   /** The frame that records are being added to. */
   #open: { arena: Arena; offset: number; firstLsn: number } | undefined;
   readonly #freeArenas: Arena[] = [];
@@ -148,6 +150,16 @@ export class FrameAssembler {
 
   get hasQueued(): boolean {
     return this.#queue.length > 0;
+  }
+
+  /** How many pieces of work have ever been queued, and how many of them are done. */
+  get work(): { queued: number; done: number } {
+    return { queued: this.#queued, done: this.#queued - this.#queue.length };
+  }
+
+  #enqueue(work: SealedFrame | Roll): void {
+    this.#queue.push(work);
+    this.#queued += 1;
   }
 
   /** Records given an LSN since the log was opened. */
@@ -287,7 +299,7 @@ export class FrameAssembler {
   #roll(spare: Spare): void {
     const plan = this.#plan;
     const sequence = plan.highestSequence + 1;
-    this.#queue.push({
+    this.#enqueue({
       work: "roll",
       spare,
       start: {
@@ -337,7 +349,7 @@ export class FrameAssembler {
       chain: plan.chain,
       ...(witness === undefined ? {} : { open: witness }),
     });
-    this.#queue.push({
+    this.#enqueue({
       work: "frame",
       kind,
       sequence: plan.sequence,

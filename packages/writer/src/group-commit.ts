@@ -19,6 +19,8 @@ export interface GroupCommitOptions {
   readonly delayMs: number;
   /** Frames and bytes that one chain carries at most. */
   readonly chainBytes: number;
+  /** A segment has its name; resolves when the anchor says so too. */
+  readonly onRoll: () => Promise<void>;
   /** Memory or segments have become free, or something is durable. */
   readonly onProgress: () => void;
   readonly onPoison: (error: WalError) => void;
@@ -41,7 +43,10 @@ export class GroupCommit {
   #wantedLsn = 0;
   #scheduled = false;
   #running = false;
-  #drained: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  /** Who waits for how many pieces of work to be done, in order. */
+  #drained: { work: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  #unwitnessed = false;
+  #stopped = false;
   #poison: WalError | undefined;
 
   constructor(options: GroupCommitOptions, durable: { lsn: number; watermark: number }) {
@@ -60,6 +65,11 @@ export class GroupCommit {
 
   get poison(): WalError | undefined {
     return this.#poison;
+  }
+
+  /** Records have become durable, and nothing written since says so. */
+  get unwitnessed(): boolean {
+    return this.#unwitnessed;
   }
 
   /** Nothing is in flight, queued or asked for. */
@@ -82,12 +92,14 @@ export class GroupCommit {
     this.schedule();
   }
 
-  /** Resolves when everything appended or queued so far is durable. */
+  /** Resolves when everything appended or queued so far is durable; what comes later doesn't hold it up. */
   drain(): Promise<void> {
     if (this.#poison !== undefined) return Promise.reject(this.#poison);
-    this.#options.assembler.sealOpen();
-    if (!this.#running && !this.#options.assembler.hasQueued) return Promise.resolve();
-    const drained = new Promise<void>((resolve, reject) => this.#drained.push({ resolve, reject }));
+    const { assembler } = this.#options;
+    assembler.sealOpen();
+    const { queued: work } = assembler.work;
+    if (!assembler.hasQueued) return Promise.resolve();
+    const drained = new Promise<void>((resolve, reject) => this.#drained.push({ work, resolve, reject }));
     this.schedule();
     return drained;
   }
@@ -96,10 +108,18 @@ export class GroupCommit {
   restart(durableLsn: number): void {
     this.#durableLsn = durableLsn;
     this.#wantedLsn = Math.min(this.#wantedLsn, durableLsn);
+    // The preamble that states the cut is the witness.
+    this.#unwitnessed = false;
+  }
+
+  /** Nothing is written any more from here on. Everything has been drained. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   schedule(): void {
-    if (this.#running || this.#scheduled || this.#poison !== undefined || !this.#needsFlush()) return;
+    if (this.#running || this.#scheduled || this.#stopped || this.#poison !== undefined) return;
+    if (!this.#needsFlush()) return;
     this.#scheduled = true;
     const { delayMs, io } = this.#options;
     const start = () => {
@@ -117,7 +137,7 @@ export class GroupCommit {
   }
 
   async #run(): Promise<void> {
-    if (this.#running || this.#poison !== undefined) return;
+    if (this.#running || this.#stopped || this.#poison !== undefined) return;
     this.#running = true;
     try {
       // One piece of work, then back to the scheduler: committers who were just told get to join the next.
@@ -128,11 +148,8 @@ export class GroupCommit {
     } finally {
       this.#running = false;
     }
-    if (!this.#options.assembler.hasQueued) {
-      const drained = this.#drained;
-      this.#drained = [];
-      for (const waiter of drained) waiter.resolve();
-    }
+    const { done } = this.#options.assembler.work;
+    while (this.#drained[0] !== undefined && this.#drained[0].work <= done) this.#drained.shift()?.resolve();
     this.#options.onProgress();
     this.schedule();
   }
@@ -146,6 +163,7 @@ export class GroupCommit {
     if (work.work === "roll") {
       // Everything before it in the queue is durable: a preamble may say so.
       const segment = await store.activate(work.spare, work.start);
+      await this.#options.onRoll();
       assembler.shift(1);
       channels.segment.publish({
         directory,
@@ -200,6 +218,7 @@ export class GroupCommit {
     assembler.shift(frames.length);
     this.#watermark = last.frameNumber + 1;
     this.#durableLsn = last.lastLsn;
+    this.#unwitnessed = last.kind === "data";
     this.#waiters.resolveThrough(last.lastLsn);
     if (channels.flush.hasSubscribers) {
       channels.flush.publish({

@@ -185,7 +185,7 @@ async function createLog(
     blockBytes,
   });
   opened.push(anchor);
-  await anchor.write({ trimLsn: 0, watermark: 1, durableLsn: startLsn - 1 });
+  await anchor.write(() => ({ trimLsn: 0, watermark: 1, durableLsn: startLsn - 1, sequence: 1 }));
   await io.syncDirectory(directory);
   return {
     ...log,
@@ -232,11 +232,16 @@ async function continueLog(
     });
     anchor = await AnchorFile.create(io, anchorPath, logId, { direct, blockBytes });
     opened.push(anchor);
-    await anchor.write({ trimLsn, watermark: position.frameNumber, durableLsn: position.nextLsn - 1 });
+    await anchor.write(() => ({
+      trimLsn,
+      watermark: position.frameNumber,
+      durableLsn: position.nextLsn - 1,
+      sequence: recovered.highestSequence,
+    }));
     await io.syncDirectory(directory);
   } else {
-    const { generation } = recovered.anchor;
-    anchor = await AnchorFile.open(io, anchorPath, logId, { direct, blockBytes, generation });
+    const last = { generation: recovered.anchor.generation, trimLsn };
+    anchor = await AnchorFile.open(io, anchorPath, logId, { direct, blockBytes, last });
     opened.push(anchor);
   }
   return {

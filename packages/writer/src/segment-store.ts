@@ -58,6 +58,8 @@ export class SegmentStore {
   readonly #spares: Spare[] = [];
   #nextSpare: number;
   #preparing: Promise<void> | undefined;
+  #stopping = false;
+  #activating = false;
   /** Live segments, oldest first. The last is the active one. */
   readonly live: LiveSegment[] = [];
   #active: IoFile | undefined;
@@ -114,6 +116,7 @@ export class SegmentStore {
       const file = await io.open(unfinished, { access: "create", direct });
       try {
         for (let offset = 0; offset < segmentBytes; offset += PREPARE_PIECE_BYTES) {
+          if (this.#stopping) throw new WalError("WAL_CLOSED", "the log is being closed");
           const bytes = Math.min(PREPARE_PIECE_BYTES, segmentBytes - offset);
           await file.writeZeros(offset, bytes);
           counters.preparedBytes += bytes;
@@ -146,6 +149,16 @@ export class SegmentStore {
    * Resolves when its preamble and its name are durable, so that what is written in it from then on can be found.
    */
   async activate(spare: Spare, start: SegmentStart): Promise<LiveSegment> {
+    if (this.#activating) throw new Error("two segments are being activated at a time");
+    this.#activating = true;
+    try {
+      return await this.#activate(spare, start);
+    } finally {
+      this.#activating = false;
+    }
+  }
+
+  async #activate(spare: Spare, start: SegmentStart): Promise<LiveSegment> {
     const { io, blockBytes, direct, directory, counters } = this.#options;
     const preamble: Preamble = {
       logId: this.#options.logId,
@@ -218,9 +231,14 @@ export class SegmentStore {
     this.#spares.push(...recycled);
   }
 
-  /** Waits for a spare being prepared, and closes the active segment. */
-  async close(): Promise<void> {
+  /** Gives up a spare that is being prepared; resolves when nothing of it is in flight. No other can be made from then on. */
+  async stopPreparing(): Promise<void> {
+    this.#stopping = true;
     await this.#preparing?.catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    await this.stopPreparing();
     await this.#active?.close();
     this.#active = undefined;
   }

@@ -77,7 +77,6 @@ export class Wal {
   /** Checkpoints, cuts, seals and closing happen one after another. */
   #exclusive: Promise<unknown> = Promise.resolve();
   #idleTimer: Timer | undefined;
-  #idleWitnessed = 0;
   #spareError: WalError | undefined;
   #changed: (() => void)[] = [];
 
@@ -124,6 +123,7 @@ export class Wal {
         onDwbFailure: settings.dwb.onFailure,
         delayMs: settings.groupDelayMs,
         chainBytes: Math.max(4 * 1024 * 1024, settings.frameBytes),
+        onRoll: () => this.#writeAnchor(),
         onProgress: () => this.#progress(),
         onPoison: (error) => this.#poisoned(error),
       },
@@ -224,6 +224,7 @@ export class Wal {
       if (!(error instanceof WalError) || error.code !== "WAL_NO_SPACE") throw error;
       // There was no space when it was last looked for; perhaps there is now.
       await this.#prepareSpare();
+      this.#checkUsable();
     }
     return this.#commits.wait(lsn ?? (await this.#room.enter(record)));
   }
@@ -275,11 +276,8 @@ export class Wal {
 
   /** Appends if there is room; turns "no next segment" into what it means. */
   #guarded<T>(append: () => T): T {
-    if (this.#paused) throw new WalError("WAL_BACKPRESSURE", "the end of the log is being moved");
-    if (this.#openFramePending && !this.#writeOpenFrame()) {
-      this.#wantSpare();
-      throw this.#spareError ?? new WalError("WAL_BACKPRESSURE", "the next segment is still being prepared");
-    }
+    const obstacle = this.#obstacle();
+    if (obstacle !== undefined) throw obstacle;
     try {
       const appended = append();
       if (this.#idleTimer === undefined) this.#armIdle();
@@ -294,10 +292,20 @@ export class Wal {
   #makeRoom(refused: WalError): WalError {
     // Full frames must leave before there is room.
     this.#commits.request(this.nextLsn - 1);
-    if (this.#assembler.refusal?.lacks !== "segment") return refused;
+    return this.#assembler.refusal?.lacks === "segment" ? this.#segmentWanted(refused) : refused;
+  }
+
+  #segmentWanted(refused: WalError): WalError {
     const failure = this.#spareError;
     this.#wantSpare();
     return failure ?? refused;
+  }
+
+  /** What keeps every record out at this moment. */
+  #obstacle(): WalError | undefined {
+    if (this.#paused) return new WalError("WAL_BACKPRESSURE", "the end of the log is being moved");
+    if (!this.#openFramePending || this.#writeOpenFrame()) return undefined;
+    return this.#segmentWanted(new WalError("WAL_BACKPRESSURE", "the next segment is still being prepared"));
   }
 
   #tryAppend(record: RecordInput): number | undefined {
@@ -312,10 +320,12 @@ export class Wal {
   /** For the queue of those who wait for room: undefined where there still is none. */
   #appendNow(record: RecordInput | undefined): number | undefined {
     if (record !== undefined) return this.#tryAppend(record);
-    if (this.#paused) return undefined;
-    const lacks = this.#assembler.stillRefused ? this.#assembler.refusal?.lacks : undefined;
-    if (lacks === undefined && !this.#openFramePending) return 0;
-    if (lacks !== "memory" && this.#spareError !== undefined) throw this.#spareError;
+    const obstacle = this.#obstacle();
+    if (obstacle?.code === "WAL_BACKPRESSURE") return undefined;
+    if (obstacle !== undefined) throw obstacle;
+    if (!this.#assembler.stillRefused) return 0;
+    if (this.#assembler.refusal?.lacks === "segment" && this.#spareError !== undefined)
+      throw this.#spareError;
     return undefined;
   }
 
@@ -342,7 +352,7 @@ export class Wal {
 
   /** Has the next segment prepared ahead of need. */
   #wantSpare(): void {
-    if (this.#state === "closed" || this.#store.spares > 0) return;
+    if (this.#state !== "open" || this.#store.spares > 0) return;
     this.#prepareSpare().catch(() => undefined);
   }
 
@@ -351,6 +361,8 @@ export class Wal {
       await this.#store.ensureSpare();
       this.#spareError = undefined;
     } catch (error) {
+      // Whoever closes the log waits for nothing to be in flight, and nothing more is begun.
+      if (this.#state !== "open") throw error;
       if (error instanceof WalError && error.code === "WAL_NO_SPACE") {
         this.#spareError = error;
         channels.noSpace.publish({ directory: this.directory, error });
@@ -361,7 +373,8 @@ export class Wal {
       }
       throw error;
     }
-    if (this.#openFramePending) this.#writeOpenFrame();
+    if (this.#state !== "open") return;
+    if (this.#openFramePending && !this.#paused) this.#writeOpenFrame();
     this.#room.retry();
   }
 
@@ -393,6 +406,11 @@ export class Wal {
     return !this.#openFramePending;
   }
 
+  /** Resolves when the open frame is at least queued. `WAL_NO_SPACE`. */
+  async #ensureOpenFrame(): Promise<void> {
+    while (this.#openFramePending && !this.#writeOpenFrame()) await this.#prepareSpare();
+  }
+
   /** Called once by `openLog`: resolves when the log is ready for its first record. */
   async begin(): Promise<void> {
     if (!this.#writeOpenFrame()) {
@@ -402,7 +420,6 @@ export class Wal {
       });
     }
     await this.#commits.drain();
-    this.#idleWitnessed = this.nextLsn;
     this.#wantSpare();
     channels.open.publish({ directory: this.directory, created: this.created, report: this.recovery });
   }
@@ -421,9 +438,9 @@ export class Wal {
     if (!this.#commits.quiet) return;
     if (this.nextLsn - 1 > this.durableLsn) {
       this.#commits.request(this.nextLsn - 1);
-    } else if (this.#idleWitnessed < this.nextLsn) {
-      this.#idleWitnessed = this.nextLsn;
-      if (this.#assembler.witness("idle")) this.#commits.schedule();
+    } else if (this.#commits.unwitnessed && this.#assembler.witness("idle")) {
+      // Behind records there is always room for it: the blocks that are kept for witnesses.
+      this.#commits.schedule();
     }
   }
 
@@ -457,7 +474,9 @@ export class Wal {
 
   /** As `read`, but goes on with what becomes durable, until the loop is left, `signal` aborts, or the log is closed. */
   follow(options?: ReadOptions): AsyncIterableIterator<LogRecord> {
-    return follow(this.io, this.#view, { direct: this.direct, ...options });
+    // A log that can't be written any more has not ended: the reader is told.
+    const view = { ...this.#view, damage: () => this.#commits.poison };
+    return follow(this.io, view, { direct: this.direct, ...options });
   }
 
   // ---- moving the ends -----------------------------------------------------------------------------------------
@@ -496,6 +515,7 @@ export class Wal {
       channels.checkpoint.publish({ directory: this.directory, lsn, freed: freed.length });
       if (freed.length > 0) {
         this.#spareError = undefined;
+        if (this.#openFramePending) this.#writeOpenFrame();
         this.#wantSpare();
         this.#room.retry();
         this.#notifyChanged();
@@ -515,13 +535,14 @@ export class Wal {
     return freeable;
   }
 
-  async #writeAnchor(trimLsn: number): Promise<void> {
+  async #writeAnchor(trimLsn = this.#trimLsn): Promise<void> {
     try {
-      await this.#parts.anchor.write({
+      await this.#parts.anchor.write(() => ({
         trimLsn,
         watermark: this.#commits.watermark,
         durableLsn: this.durableLsn,
-      });
+        sequence: this.#store.active.sequence,
+      }));
     } catch (error) {
       this.#commits.fail(error);
       throw this.#commits.poison ?? error;
@@ -562,11 +583,17 @@ export class Wal {
           `the log can be cut after LSN ${Math.max(this.#trimLsn, first - 1)} to ${this.nextLsn - 1}, not ${String(lsn)}`,
         );
       }
+      await this.#ensureOpenFrame();
+      await this.#commits.drain();
       if (lsn === this.nextLsn - 1) return;
       this.#paused = true;
       try {
+        // What was appended while the first drain went on.
         await this.#commits.drain();
         await this.#cut(lsn);
+        // The cut may have taken away the one there was.
+        this.#writeOpenFrame();
+        await this.#commits.drain();
       } finally {
         this.#paused = false;
         this.#room.retry();
@@ -608,6 +635,7 @@ export class Wal {
       const cutAway = this.#store.live.filter(
         (segment) => segment.sequence > place.sequence && segment.sequence < sequence,
       );
+      await this.#writeAnchor();
       await this.#store.free(cutAway);
       this.#notifyChanged();
     } catch (error) {
@@ -703,12 +731,14 @@ export class Wal {
       if (this.nextLsn - 1 > this.durableLsn) throw this.#commits.poison;
       return;
     }
+    await this.#store.stopPreparing();
     await this.#commits.drain();
     // Twice, in blocks of their own: no single byte turns a closed log into a torn one.
     if (!this.#openFramePending && this.#assembler.witness("close")) {
       this.#assembler.witness("close");
       await this.#commits.drain();
     }
-    await this.#writeAnchor(this.#trimLsn);
+    await this.#writeAnchor();
+    this.#commits.stop();
   }
 }

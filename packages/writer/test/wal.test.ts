@@ -290,6 +290,35 @@ describe("failures", () => {
     await again.close();
   });
 
+  test("with onFailure 'degrade' a failure of the log's own sync still poisons: it is not tried again", async () => {
+    const disk = makeDisk();
+    const wal = await openOn(disk, { dwb: { mode: "buffered", onFailure: "degrade" } });
+    disk.fail({ operation: "sync", path: /\.wal$/ });
+    await expect(wal.commit({ payload: bytes("a") })).rejects.toMatchObject({ code: "WAL_POISONED" });
+    await wal.close().catch(() => undefined);
+  });
+
+  test("a file that can't be closed does not keep the lock", async () => {
+    const disk = makeDisk();
+    const process = disk.mount();
+    const io = new Proxy(process, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (name !== "open") return typeof value === "function" ? (value.bind(target) as unknown) : value;
+        return async (...call: Parameters<typeof process.open>) => {
+          const file = await target.open(...call);
+          if (!call[0].endsWith("anchor")) return file;
+          file.close = () => Promise.reject(new Error("close failed"));
+          return file;
+        };
+      },
+    });
+    const wal = await openLog({ io, directory: DIRECTORY, ...SMALL });
+    await wal.commit({ payload: bytes("a") });
+    await expect(wal.close()).rejects.toThrow("close failed");
+    expect(await process.isLocked(`${DIRECTORY}/lock`)).toBe(false);
+  });
+
   test("two writers cannot have one log", async () => {
     const disk = makeDisk();
     const wal = await openOn(disk);
@@ -432,6 +461,26 @@ describe("moving the ends", () => {
     await expect(wal.truncateAfter(2)).rejects.toMatchObject({ code: "WAL_ARGUMENT" });
     await expect(wal.truncateAfter(6)).rejects.toMatchObject({ code: "WAL_ARGUMENT" });
     expect(wal.nextLsn).toBe(6);
+    await wal.close();
+  });
+
+  test("a cut at the end of the log flushes what was appended before it", async () => {
+    const wal = await openOn(makeDisk());
+    wal.append({ payload: bytes("a") });
+    await wal.truncateAfter(1);
+    expect(wal.durableLsn).toBe(1);
+    await wal.close();
+  });
+
+  test("seal resolves though commits keep coming", async () => {
+    const wal = await openOn(makeDisk(), { dwb: "off", segmentBytes: 67_108_864, bufferBytes: 4_194_304 });
+    let sealed = false;
+    const committers = Array.from({ length: 64 }, async () => {
+      while (!sealed) await wal.commit({ payload: new Uint8Array(20_000) });
+    });
+    await wal.seal();
+    sealed = true;
+    await Promise.all(committers);
     await wal.close();
   });
 

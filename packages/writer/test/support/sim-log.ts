@@ -39,3 +39,20 @@ export function fill(wal: Wal, payloadBytes: number): { code?: string; appended:
     }
   }
 }
+
+/** Lets everything that needs no simulated time go on. */
+export async function turns(count = 20): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export function lastSegment(disk: SimDisk): string {
+  return disk.paths().findLast((path) => path.endsWith(".wal")) as string;
+}
+
+/** Offset of the last block of a file that isn't zero. */
+export function lastUsedBlock(disk: SimDisk, path: string): number {
+  const content = disk.fileBytes(path);
+  let at = content.length - 4096;
+  while (content.subarray(at, at + 4096).every((byte) => byte === 0)) at -= 4096;
+  return at;
+}

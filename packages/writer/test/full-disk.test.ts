@@ -1,0 +1,116 @@
+import type { SimDisk } from "@stonewal/io-sim";
+import { expect, test } from "vitest";
+import type { Wal } from "../src/index.js";
+import { bytes, makeDisk, openOn, turns } from "./support/sim-log.js";
+
+const OPTIONS = { dwb: "off" } as const;
+
+function fillUp(disk: SimDisk): void {
+  disk.capacityBytes = [...disk.files().values()].reduce((sum, content) => sum + content.length, 0);
+}
+
+/** Commits until the disk has no room for another segment. */
+async function exhaust(wal: Wal): Promise<void> {
+  for (;;) {
+    try {
+      await wal.commit({ payload: new Uint8Array(3000) });
+    } catch (error) {
+      expect(error).toMatchObject({ code: "WAL_NO_SPACE" });
+      await turns();
+      return;
+    }
+  }
+}
+
+/** A log on a full disk that is open, though its last segment has no block left for the frame that says so. */
+async function withoutABlock(disk: SimDisk): Promise<Wal> {
+  const wal = await openOn(disk, OPTIONS);
+  for (let i = 0; i < 12; i += 1) await wal.commit({ payload: new Uint8Array(20_000) });
+  await turns(50);
+  fillUp(disk);
+  await exhaust(wal);
+  await wal.close();
+  for (let life = 0; life < 8; life += 1) await (await openOn(disk, OPTIONS)).close();
+  return openOn(disk, OPTIONS);
+}
+
+test("ready() resolves once a checkpoint has made room, also where the open frame had none", async () => {
+  const wal = await withoutABlock(makeDisk());
+  expect(() => wal.append({ payload: bytes("x") })).toThrow(
+    expect.objectContaining({ code: "WAL_NO_SPACE" }),
+  );
+  await turns();
+  expect(await wal.checkpoint(wal.durableLsn)).toBeGreaterThan(0);
+  await wal.ready();
+  const lsn = wal.append({ payload: bytes("x") });
+  await wal.sync();
+  expect(wal.durableLsn).toBe(lsn);
+  await wal.close();
+});
+
+test("a cut on a disk that has just got room again is durable, and leaves a log that opens", async () => {
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const disk = makeDisk({ seed, crashPolicy: "none" });
+    const wal = await withoutABlock(disk);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    const lsn = wal.durableLsn;
+    await wal.truncateAfter(lsn - 2);
+    expect(await wal.commit({ payload: bytes("after") })).toBe(lsn - 1);
+    await turns();
+    expect(disk.violations).toEqual([]);
+    disk.crash();
+    const again = await openOn(disk, OPTIONS);
+    expect(again.durableLsn).toBe(lsn - 1);
+    await again.close();
+  }
+});
+
+test("a cut without room for the segment that states it changes nothing", async () => {
+  const disk = makeDisk();
+  const wal = await withoutABlock(disk);
+  const { nextLsn } = wal;
+  await expect(wal.truncateAfter(3)).rejects.toMatchObject({ code: "WAL_NO_SPACE" });
+  expect(wal.nextLsn).toBe(nextLsn);
+  let last = 0;
+  for await (const record of wal.read()) last = record.lsn;
+  expect(last).toBe(nextLsn - 1);
+  await wal.close();
+});
+
+test("nothing is written once close() has resolved: a segment that was being prepared is given up", async () => {
+  const disk = makeDisk({ crashPolicy: "none" });
+  const wal = await withoutABlock(disk);
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
+  expect(() => wal.append({ payload: bytes("x") })).toThrow();
+  await wal.close();
+  const from = disk.trace.length;
+  await turns(100);
+  expect(disk.trace.slice(from)).toEqual([]);
+});
+
+test("a commit that waits for room when the log is closed is refused, and never acknowledged behind the lock", async () => {
+  for (let delay = 0; delay < 12; delay += 1) {
+    const disk = makeDisk({ crashPolicy: "none", seed: delay + 1 });
+    const wal = await openOn(disk, OPTIONS);
+    await turns(50);
+    fillUp(disk);
+    await exhaust(wal);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    const { nextLsn } = wal;
+    const outcome = wal.commit({ payload: new Uint8Array(50_000) }).then(
+      (lsn) => lsn,
+      (error: { code: string }) => error.code,
+    );
+    await turns(delay);
+    await wal.close();
+    const from = disk.trace.length;
+    const result = await outcome;
+    await turns(100);
+    if (result === nextLsn) expect(wal.durableLsn).toBe(nextLsn);
+    else expect(result).toBe("WAL_CLOSED");
+    expect(disk.trace.slice(from)).toEqual([]);
+    const second = await openOn(disk, OPTIONS);
+    expect(second.nextLsn).toBe(wal.nextLsn);
+    await second.close();
+  }
+});
