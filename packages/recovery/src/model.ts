@@ -1,7 +1,7 @@
 import type { DwbImages } from "@stonewal/dwb";
 import type { IoBackend } from "@stonewal/io";
 import type { Anchor, LogRecord, Preamble } from "@stonewal/record";
-import type { RecoveryError, RecoveryErrorCode } from "./errors.js";
+import type { RecoveryErrorCode } from "./errors.js";
 
 /** Where a log lies, and through what it is read. */
 export interface LogLocation {
