@@ -86,7 +86,7 @@ type LogParts = Pick<
   | "report"
 >;
 
-/** Creates what is missing of the path, each name durable in its parent. */
+/** Creates what is missing of the path. */
 async function makeDirectories(io: IoBackend, directory: string, create: boolean): Promise<void> {
   try {
     await io.list(directory);
@@ -100,7 +100,20 @@ async function makeDirectories(io: IoBackend, directory: string, create: boolean
   await io.makeDirectory(directory).catch((error: unknown) => {
     if (!(error instanceof IoError) || error.code !== "IO_EXISTS") throw error;
   });
-  await io.syncDirectory(parent);
+}
+
+/**
+ * Makes the path to a new log durable. Directories that are there already too: an earlier attempt may have made them, and been
+ * killed before it got here. Above the log's parent, what can't be synced by us was not made by us.
+ */
+async function syncPath(io: IoBackend, directory: string): Promise<void> {
+  await io.syncDirectory(dirname(directory));
+  for (let above = dirname(directory); dirname(above) !== above; above = dirname(above)) {
+    await io.syncDirectory(dirname(above)).catch((error: unknown) => {
+      const foreign = error instanceof IoError && (error.code === "IO_ACCESS" || error.errno === "EINVAL");
+      if (!foreign) throw error;
+    });
+  }
 }
 
 function chooseDirect(asked: boolean | undefined, capabilities: Capabilities, directory: string): boolean {
@@ -159,6 +172,7 @@ async function createLog(
   opened: { close(): Promise<void> }[],
 ): Promise<LogParts> {
   const { io, directory, settings, direct, capabilities } = common;
+  await syncPath(io, directory);
   const blockBytes =
     settings.blockBytes ??
     Math.min(MAX_BLOCK_BYTES, Math.max(DEFAULT_BLOCK_BYTES, capabilities.physicalBlockBytes));

@@ -121,6 +121,25 @@ describe("appending and committing", () => {
     await again.close();
   });
 
+  test("the path to a new log is durable before the first commit is, even if an earlier attempt died on the way", async () => {
+    for (let nth = 1; nth <= 4; nth += 1) {
+      const disk = makeDisk({ crashPolicy: "none" });
+      const directory = "/a/b/log";
+      disk.fail({ operation: "syncDirectory", nth });
+      await openOn(disk, { directory }).then(
+        (wal) => wal.close(),
+        (error: { code: string }) => expect(error.code).toBe("IO_FAILED"),
+      );
+      disk.kill();
+      const wal = await openOn(disk, { directory });
+      const lsn = await wal.commit({ payload: bytes("kept") });
+      disk.crash();
+      const again = await openOn(disk, { directory });
+      expect(await textsOf(again)).toEqual([`${lsn}:kept`]);
+      await again.close();
+    }
+  });
+
   test("after the last LSN there is none", async () => {
     const wal = await openOn(makeDisk(), { startLsn: Number.MAX_SAFE_INTEGER - 2 });
     const codes: string[] = [];
