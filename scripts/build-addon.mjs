@@ -1,17 +1,29 @@
 // Builds the native addon of the package in the current directory, by calling the C++ compiler directly:
-// node-gyp would want Python and make too. native/*.cc becomes prebuilds/<platform>-<arch>/<package>.node.
+// node-gyp would want Python and make too. native/*.cc, with what @stonewal/io has for every addon, becomes
+// prebuilds/<platform>-<arch>/<package>.node. With `--define=NAME` (repeatable) and `--output=FILE` it becomes a variant
+// for tests.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { parseArgs } from "node:util";
+import { findLiburing } from "./liburing.mjs";
+
+const { values: options } = parseArgs({
+  options: { define: { type: "string", multiple: true, default: [] }, output: { type: "string" } },
+});
 
 const packageDir = process.cwd();
 const name = path.basename(packageDir);
 const nativeDir = path.join(packageDir, "native");
-const outputDir = path.join(packageDir, "prebuilds", `${process.platform}-${process.arch}`);
-const output = path.join(outputDir, `${name}.node`);
-const stampFile = path.join(packageDir, "build", `addon-${process.platform}-${process.arch}.json`);
+const target = `${process.platform}-${process.arch}`;
+const output = path.resolve(options.output ?? path.join("prebuilds", target, `${name}.node`));
+const outputDir = path.dirname(output);
+const variant = options.output === undefined ? "" : `-${path.basename(output, ".node")}`;
+const stampFile = path.join(packageDir, "build", `addon-${target}${variant}.json`);
+// Says why there is no addon, for the loader.
+const missingFile = path.join(outputDir, `${name}.missing.txt`);
 
 function fail(message) {
   console.error(message);
@@ -26,17 +38,32 @@ function listFiles(dir) {
     .sort();
 }
 
-const nativeFiles = listFiles(nativeDir);
+if (listFiles(nativeDir).length === 0) process.exit(0);
+const packageRequire = createRequire(path.join(packageDir, "package.json"));
+const packageJson = packageRequire("./package.json");
+const sharedDir = path.join(path.dirname(packageRequire.resolve("@stonewal/io/package.json")), "native");
+const nativeFiles = [...listFiles(nativeDir), ...listFiles(sharedDir)];
 const sources = nativeFiles.filter((file) => /\.(cc|cpp|c\+\+)$/.test(file));
-if (sources.length === 0) process.exit(0);
 
-if (process.platform !== "linux" && process.platform !== "darwin") {
+const { platforms, library } = { platforms: ["linux", "darwin"], ...packageJson.addon };
+if (!platforms.includes(process.platform)) {
   // The loader gives a typed error that names the back ends which do work here; a build must not fail for it.
   console.log(`${name}: no native addon on ${process.platform}, skipped`);
   process.exit(0);
 }
 
-const packageRequire = createRequire(path.join(packageDir, "package.json"));
+const liburing = library === "liburing" ? findLiburing() : undefined;
+if (library === "liburing" && liburing === undefined) {
+  const reason =
+    "it was not built here, because liburing is not installed (Debian, Ubuntu: apt-get install liburing-dev; " +
+    "Fedora: dnf install liburing-devel; Alpine: apk add liburing-dev)";
+  mkdirSync(outputDir, { recursive: true });
+  // An addon of an earlier build would outlive its library.
+  rmSync(output, { force: true });
+  writeFileSync(missingFile, `${reason}\n`);
+  console.log(`${name}: no native addon: ${reason}`);
+  process.exit(0);
+}
 const addonApiDir = path.dirname(packageRequire.resolve("node-addon-api/package.json"));
 const headersDir = path.join(
   path.dirname(packageRequire.resolve("node-api-headers/package.json")),
@@ -56,6 +83,9 @@ const flags = [
   "-DNAPI_VERSION=8",
   "-DNODE_ADDON_API_DISABLE_DEPRECATED",
   "-DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+  ...options.define.map((define) => `-D${define}`),
+  "-I",
+  sharedDir,
   // As system headers, so that -Wextra speaks of our code only.
   "-isystem",
   addonApiDir,
@@ -65,6 +95,7 @@ const flags = [
     ? ["-undefined", "dynamic_lookup"]
     : // The addon must load where the C++ runtime is older than the one it was built with.
       ["-static-libstdc++", "-static-libgcc"]),
+  ...(liburing?.cflags ?? []),
   ...(process.env.CXXFLAGS?.split(/\s+/).filter(Boolean) ?? []),
 ];
 
@@ -78,6 +109,8 @@ const sha256 = (...chunks) => {
 const inputs = sha256(
   compiler,
   ...flags,
+  ...(liburing?.ldflags ?? []),
+  liburing?.version ?? "",
   readFileSync(path.join(addonApiDir, "package.json")),
   readFileSync(path.join(headersDir, "..", "package.json")),
   ...nativeFiles.flatMap((file) => [path.relative(packageDir, file), readFileSync(file)]),
@@ -91,7 +124,12 @@ mkdirSync(outputDir, { recursive: true });
 mkdirSync(path.dirname(stampFile), { recursive: true });
 // Into a new file, then renamed over the old one: a process that has the old addon mapped must keep it whole.
 const unfinished = `${output}.${process.pid}.tmp`;
-const result = spawnSync(compiler, [...flags, "-o", unfinished, ...sources], { stdio: "inherit" });
+rmSync(missingFile, { force: true });
+const result = spawnSync(
+  compiler,
+  [...flags, "-o", unfinished, ...sources, ...(liburing?.ldflags ?? [])],
+  { stdio: "inherit" },
+);
 if (result.error?.code === "ENOENT") {
   fail(
     process.platform === "darwin"

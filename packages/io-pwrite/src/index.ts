@@ -1,5 +1,5 @@
 import type { IoBackend } from "@stonewal/io";
-import { PwriteBackend } from "./backend.js";
+import { AddonBackend } from "@stonewal/io/addon";
 import { loadAddon } from "./loader.js";
 
 export interface PwriteOptions {
@@ -17,5 +17,10 @@ export interface PwriteOptions {
  * Throws `IO_UNSUPPORTED` where there is no addon for this platform; the message names every place it looked.
  */
 export function pwrite(options: PwriteOptions = {}): IoBackend {
-  return new PwriteBackend(loadAddon(), options.hardwareChecksum ?? true);
+  return new AddonBackend({
+    name: "pwrite",
+    native: loadAddon(),
+    hardwareChecksum: options.hardwareChecksum ?? true,
+    durableWrite: (dsync) => (dsync ? "RWF_DSYNC (direct), fdatasync (buffered)" : "fdatasync"),
+  });
 }

@@ -1,4 +1,4 @@
-import type { IoOperation } from "@stonewal/io";
+import type { IoOperation } from "../errors.js";
 
 /** A file, or a lock, of the addon: opaque, and closed when it is collected. */
 export type Handle = { readonly __handle: unique symbol };
@@ -42,32 +42,15 @@ export type NativeChecksum = (
   out: Uint32Array,
 ) => boolean;
 
-/** native/addon.cc. Everything is copied out of the arguments during the call, except the arenas' memory. */
-export interface NativeAddon {
+/** native/bindings.cc of this package: what every addon exports. */
+export interface NativeFiles {
   readonly hardwareChecksum: boolean;
   readonly checksum: NativeChecksum;
   readonly portableChecksum: NativeChecksum;
   addressOf(bytes: Uint8Array): number;
-  submit(
-    files: readonly Handle[],
-    arenas: readonly (Uint8Array | undefined)[],
-    steps: Float64Array,
-    count: number,
-    done: Done<undefined>,
-  ): void;
   open(path: string, access: number, direct: boolean, done: Done<[handle: Handle, alignment: number]>): void;
-  read(
-    file: Handle,
-    bytes: Uint8Array,
-    start: number,
-    length: number,
-    offset: number,
-    done: Done<number>,
-  ): void;
   size(file: Handle, done: Done<number>): void;
-  writeZeros(file: Handle, offset: number, length: number, done: Done<undefined>): void;
   truncate(file: Handle, length: number, done: Done<undefined>): void;
-  sync(file: Handle, done: Done<undefined>): void;
   dropCache(file: Handle, done: Done<undefined>): void;
   close(file: Handle, done: Done<undefined>): void;
   rename(from: string, to: string, done: Done<undefined>): void;
@@ -78,3 +61,31 @@ export interface NativeAddon {
   probe(directory: string, done: Done<DirectoryFacts>): void;
   fileSystem(path: string, done: Done<DirectoryFacts>): void;
 }
+
+/**
+ * How data reaches a file and comes back: each addon's own way. Everything is copied out of the arguments during the
+ * call, except the arenas' memory.
+ */
+export interface NativeTransfers {
+  submit(
+    files: readonly Handle[],
+    arenas: readonly (Uint8Array | undefined)[],
+    steps: Float64Array,
+    count: number,
+    done: Done<undefined>,
+  ): void;
+  read(
+    file: Handle,
+    bytes: Uint8Array,
+    start: number,
+    length: number,
+    offset: number,
+    done: Done<number>,
+  ): void;
+  writeZeros(file: Handle, offset: number, length: number, done: Done<undefined>): void;
+  sync(file: Handle, done: Done<undefined>): void;
+  /** Called once, when nothing is in flight and every file is closed. */
+  end?(): void;
+}
+
+export interface NativeAddon extends NativeFiles, NativeTransfers {}

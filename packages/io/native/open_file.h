@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "failure.h"
@@ -25,37 +24,35 @@ class OpenFile {
 
   OpenFile(int descriptor, bool direct, uint32_t alignment)
       : fd_(descriptor), direct_(direct), alignment_(alignment) {}
-  ~OpenFile();
+  virtual ~OpenFile();
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
 
+  int descriptor() const { return fd_.load(); }
+  bool direct() const { return direct_; }
   uint32_t alignment() const { return alignment_; }
 
+  // Why nothing more may be done with the file: an earlier sync of it failed. No failure while none has.
+  Failure Poisoned() const;
+  // From the first call on, for ever. Returns `cause`.
+  Failure Poison(Failure cause);
+
   // All of these block; they run on pool threads, any number of them at a time.
-  Failure Write(const uint8_t* data, size_t length, int64_t offset, bool durable);
-  Failure Sync();
-  Failure Read(uint8_t* data, size_t length, int64_t offset, size_t* done);
-  Failure WriteZeros(int64_t offset, int64_t length);
   Failure Truncate(int64_t length);
   Failure Size(int64_t* size);
   Failure DropCache();
   Failure Close();
 
  private:
-  Failure WriteOut(const uint8_t* data, size_t length, int64_t offset, bool dsync);
-  Failure SyncLocked();
-  Failure Poisoned() const;
-  Failure Poison(Failure cause);
-
   std::atomic<int> fd_;
   const bool direct_;
   const uint32_t alignment_;
-  // Held for every sync and every write that syncs: the kernel reports a write-back error once per open file, so
-  // of two that overlap one could take the report of the other's failure and the other return success.
-  std::mutex syncing_;
   // errno of the first sync that failed, 0 while none has. Never cleared.
   std::atomic<int> poison_{0};
 };
+
+// Defined by each addon: an open file as it wants them, which knows how it moves data.
+std::shared_ptr<OpenFile> MakeFile(int descriptor, bool direct, uint32_t alignment);
 
 // fdatasync, or where that does not reach the medium, what does.
 int SyncDescriptor(int fd, const char** syscall);

@@ -1,4 +1,5 @@
-import { IoError, type IoFile, type Region } from "@stonewal/io";
+import type { IoFile, Region } from "../backend.js";
+import { IoError } from "../errors.js";
 import { rangeProblem, regionProblem } from "./arena.js";
 import { argumentError, complete } from "./failure.js";
 import { InFlight } from "./in-flight.js";
@@ -9,11 +10,11 @@ export const READ_ONLY = "the file was opened for reading only";
 /** The back end that opened a file. */
 export interface FileOwner {
   readonly closed: boolean;
-  forget(file: PwriteFile): void;
+  forget(file: AddonFile): void;
 }
 
 /** One open file. */
-export class PwriteFile implements IoFile {
+export class AddonFile implements IoFile {
   readonly path: string;
   readonly direct: boolean;
   readonly alignment: number;

@@ -1,5 +1,6 @@
 import { markAsUntransferable } from "node:worker_threads";
-import { type Arena, IoError, type Region } from "@stonewal/io";
+import type { Arena, Region } from "../backend.js";
+import { IoError } from "../errors.js";
 import { argumentError } from "./failure.js";
 import type { NativeAddon } from "./native.js";
 

@@ -1,7 +1,8 @@
-import type { IoError, Step } from "@stonewal/io";
+import type { Step } from "../backend.js";
+import type { IoError } from "../errors.js";
 import { rangeProblem, regionProblem } from "./arena.js";
 import { argumentError, failure, startCall } from "./failure.js";
-import { closedFile, type FileOwner, PwriteFile, READ_ONLY } from "./file.js";
+import { closedFile, type FileOwner, AddonFile, READ_ONLY } from "./file.js";
 import type { InFlight } from "./in-flight.js";
 import {
   type Handle,
@@ -17,7 +18,7 @@ function refusal(chain: readonly Step[], owner: FileOwner): IoError | undefined 
   for (let index = 0; index < chain.length; index++) {
     const step = chain[index] as Step;
     const { file } = step;
-    if (!(file instanceof PwriteFile) || file.owner !== owner) {
+    if (!(file instanceof AddonFile) || file.owner !== owner) {
       return argumentError(`step ${index}: the file is not one of this back end`, { step: index });
     }
     const { path } = file;
@@ -61,12 +62,12 @@ export class ChainRunner {
       this.#numbers = new Float64Array(count * NUMBERS_PER_STEP * 2);
     }
     const numbers = this.#numbers;
-    const files: PwriteFile[] = new Array(count);
+    const files: AddonFile[] = new Array(count);
     const handles: Handle[] = new Array(count);
     const arenas: (Uint8Array | undefined)[] = new Array(count);
     for (let index = 0; index < count; index++) {
       const step = chain[index] as Step;
-      const file = step.file as PwriteFile;
+      const file = step.file as AddonFile;
       files[index] = file;
       handles[index] = file.handle;
       const at = index * NUMBERS_PER_STEP;

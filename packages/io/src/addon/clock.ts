@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "@stonewal/io";
+import type { Clock, Timer } from "../backend.js";
 import { argumentError } from "./failure.js";
 
 /** setTimeout fires at once when given more. */

@@ -1,46 +1,57 @@
 import { randomFillSync } from "node:crypto";
 import { mkdir, readdir, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import {
-  type Arena,
-  type Capabilities,
-  type ChecksumRanges,
-  type Clock,
-  type IoBackend,
-  IoError,
-  type IoFile,
-  type IoLock,
-  type IoOperation,
-  type OpenOptions,
-  type Step,
-} from "@stonewal/io";
+import type {
+  Arena,
+  Capabilities,
+  ChecksumRanges,
+  Clock,
+  IoBackend,
+  IoFile,
+  IoLock,
+  OpenOptions,
+  Step,
+} from "../backend.js";
+import { IoError, type IoOperation } from "../errors.js";
 import { AlignedArena } from "./arena.js";
 import { ChainRunner } from "./chain.js";
 import { systemClock } from "./clock.js";
 import { argumentError, complete, fsFailure } from "./failure.js";
-import { type FileOwner, PwriteFile } from "./file.js";
+import { type FileOwner, AddonFile } from "./file.js";
 import { fileSystemName } from "./file-systems.js";
 import { InFlight } from "./in-flight.js";
-import { PwriteLock } from "./lock.js";
+import { AddonLock } from "./lock.js";
 import { ACCESS, type DirectoryFacts, type Handle, type NativeAddon } from "./native.js";
-import { probeDirectory } from "./probe.js";
+import { type DurableWriteName, probeDirectory } from "./probe.js";
 
 const MAX_RANDOM_BYTES = 2 ** 31 - 1;
 
-export class PwriteBackend implements IoBackend, FileOwner {
-  readonly name = "pwrite";
+export interface AddonBackendOptions {
+  readonly name: string;
+  readonly native: NativeAddon;
+  /** Whether to offer the processor's CRC32C instructions, where it has them. */
+  readonly hardwareChecksum: boolean;
+  readonly durableWrite: DurableWriteName;
+}
+
+/** A back end whose system calls a native addon makes. What it can check or do without the addon is done here. */
+export class AddonBackend implements IoBackend, FileOwner {
+  readonly name: string;
   readonly clock: Clock = systemClock;
   readonly checksum?: ChecksumRanges;
   readonly inFlight = new InFlight();
   readonly #native: NativeAddon;
+  readonly #durableWrite: DurableWriteName;
   readonly #chains: ChainRunner;
   /** Kept reachable until they are closed: a collected handle is closed by the addon. */
-  readonly #files = new Set<PwriteFile>();
-  readonly #locks = new Set<PwriteLock>();
+  readonly #files = new Set<AddonFile>();
+  readonly #locks = new Set<AddonLock>();
   #closing: Promise<void> | undefined;
 
-  constructor(native: NativeAddon, hardwareChecksum: boolean) {
+  constructor({ name, native, hardwareChecksum, durableWrite }: AddonBackendOptions) {
+    this.name = name;
     this.#native = native;
+    this.#durableWrite = durableWrite;
     this.#chains = new ChainRunner(native, this);
     if (hardwareChecksum && native.hardwareChecksum) this.checksum = checksumOf(native);
   }
@@ -49,7 +60,7 @@ export class PwriteBackend implements IoBackend, FileOwner {
     return this.#closing !== undefined;
   }
 
-  forget(file: PwriteFile): void {
+  forget(file: AddonFile): void {
     this.#files.delete(file);
   }
 
@@ -67,7 +78,7 @@ export class PwriteBackend implements IoBackend, FileOwner {
   }
 
   probe(directory: string): Promise<Capabilities> {
-    return this.#run([directory], () => probeDirectory(this.#native, directory));
+    return this.#run([directory], () => probeDirectory(this.#native, directory, this.#durableWrite));
   }
 
   open(path: string, options: OpenOptions): Promise<IoFile> {
@@ -76,7 +87,7 @@ export class PwriteBackend implements IoBackend, FileOwner {
       if (access === undefined) throw argumentError(`open: access ${String(options.access)}`, { path });
       const direct = options.direct === true;
       const [handle, alignment] = await this.#openHandle(path, access, direct);
-      const file = new PwriteFile(this.#native, this, {
+      const file = new AddonFile(this.#native, this, {
         path,
         direct,
         alignment,
@@ -120,7 +131,7 @@ export class PwriteBackend implements IoBackend, FileOwner {
   lock(path: string): Promise<IoLock> {
     return this.#run([path], async () => {
       const handle = await complete<Handle>(path, (done) => this.#native.lock(path, done));
-      const lock = new PwriteLock(this.#native, path, handle, () => this.#locks.delete(lock));
+      const lock = new AddonLock(this.#native, path, handle, () => this.#locks.delete(lock));
       this.#locks.add(lock);
       return lock;
     });
@@ -141,6 +152,7 @@ export class PwriteBackend implements IoBackend, FileOwner {
       ...[...this.#files].map((file) => file.close()),
       ...[...this.#locks].map((lock) => lock.release()),
     ]);
+    this.#native.end?.();
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 

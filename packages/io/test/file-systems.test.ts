@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { fileSystemName, isRemote } from "../src/file-systems.js";
-import type { DirectoryFacts } from "../src/native.js";
+import { fileSystemName, isRemote } from "../src/addon/file-systems.js";
+import type { DirectoryFacts } from "../src/addon/native.js";
 
 function facts(fileSystemType: number, name = ""): DirectoryFacts {
   return {

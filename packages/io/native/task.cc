@@ -12,7 +12,7 @@ bool Task::Start(napi_env env, napi_value keep, napi_value done, Work work, Resu
   const bool started =
       napi_create_reference(env, done, 1, &task->done_) == napi_ok &&
       (keep == nullptr || napi_create_reference(env, keep, 1, &task->keep_) == napi_ok) &&
-      napi_create_string_utf8(env, "stonewal:io-pwrite", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_create_string_utf8(env, "stonewal:io", NAPI_AUTO_LENGTH, &name) == napi_ok &&
       napi_create_async_work(env, nullptr, name, &Task::Run, &Task::Finish, task.get(), &task->handle_) == napi_ok &&
       napi_queue_async_work(env, task->handle_) == napi_ok;
   if (!started) {

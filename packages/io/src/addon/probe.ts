@@ -1,4 +1,4 @@
-import type { Capabilities } from "@stonewal/io";
+import type { Capabilities } from "../backend.js";
 import { complete, errnoName } from "./failure.js";
 import { fileSystemName, isRemote } from "./file-systems.js";
 import type { DirectoryFacts, NativeAddon } from "./native.js";
@@ -7,7 +7,14 @@ import type { DirectoryFacts, NativeAddon } from "./native.js";
 const UNKNOWN_PHYSICAL_BLOCK_BYTES = 4096;
 const SECTOR_BYTES = 512;
 
-export async function probeDirectory(native: NativeAddon, directory: string): Promise<Capabilities> {
+/** What `Capabilities.durableWrite` says on Linux, given whether a write with RWF_DSYNC works. */
+export type DurableWriteName = (dsync: boolean) => string;
+
+export async function probeDirectory(
+  native: NativeAddon,
+  directory: string,
+  durableWrite: DurableWriteName,
+): Promise<Capabilities> {
   const facts = await complete<DirectoryFacts>(directory, (done) => native.probe(directory, done));
   const fileSystem = fileSystemName(facts);
   const direct = facts.directAlignment > 0;
@@ -20,11 +27,6 @@ export async function probeDirectory(native: NativeAddon, directory: string): Pr
     atomicWriteBytes: facts.atomicWriteMax,
     fileSystem,
     remote: isRemote(fileSystem),
-    durableWrite: durableWrite(facts),
+    durableWrite: process.platform === "darwin" ? "F_FULLFSYNC" : durableWrite(facts.dsync === 1),
   };
-}
-
-function durableWrite(facts: DirectoryFacts): string {
-  if (process.platform === "darwin") return "F_FULLFSYNC";
-  return facts.dsync === 1 ? "RWF_DSYNC (direct), fdatasync (buffered)" : "fdatasync";
 }

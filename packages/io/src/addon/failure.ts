@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { IoError, type IoErrorDetails, type IoOperation, ioErrorCode } from "@stonewal/io";
+import { IoError, type IoErrorDetails, type IoOperation, ioErrorCode } from "../errors.js";
 import type { Done } from "./native.js";
 
 /** Names by number. Some numbers have two names: the one that POSIX prefers wins. */

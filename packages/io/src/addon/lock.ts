@@ -1,16 +1,16 @@
-import type { IoLock } from "@stonewal/io";
+import type { IoLock } from "../backend.js";
 import { complete } from "./failure.js";
 import type { Handle, NativeAddon } from "./native.js";
 
 /** A held lock. Its back end keeps it reachable: the addon lets go of one that is collected. */
-export class PwriteLock implements IoLock {
+export class AddonLock implements IoLock {
   readonly #native: NativeAddon;
   readonly #path: string;
   readonly #handle: Handle;
-  readonly #released: (lock: PwriteLock) => void;
+  readonly #released: (lock: AddonLock) => void;
   #releasing: Promise<void> | undefined;
 
-  constructor(native: NativeAddon, path: string, handle: Handle, released: (lock: PwriteLock) => void) {
+  constructor(native: NativeAddon, path: string, handle: Handle, released: (lock: AddonLock) => void) {
     this.#native = native;
     this.#path = path;
     this.#handle = handle;
