@@ -125,11 +125,9 @@ mkdirSync(path.dirname(stampFile), { recursive: true });
 // Into a new file, then renamed over the old one: a process that has the old addon mapped must keep it whole.
 const unfinished = `${output}.${process.pid}.tmp`;
 rmSync(missingFile, { force: true });
-const result = spawnSync(
-  compiler,
-  [...flags, "-o", unfinished, ...sources, ...(liburing?.ldflags ?? [])],
-  { stdio: "inherit" },
-);
+const result = spawnSync(compiler, [...flags, "-o", unfinished, ...sources, ...(liburing?.ldflags ?? [])], {
+  stdio: "inherit",
+});
 if (result.error?.code === "ENOENT") {
   fail(
     process.platform === "darwin"

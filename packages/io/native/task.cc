@@ -6,6 +6,16 @@
 
 namespace stonewal {
 
+bool CompletionArguments(napi_env env, const Failure& failure, napi_value value, napi_value* arguments) {
+  arguments[5] = value;
+  return napi_create_int32(env, failure.error, &arguments[0]) == napi_ok &&
+         napi_create_string_utf8(env, failure.operation, NAPI_AUTO_LENGTH, &arguments[1]) == napi_ok &&
+         napi_create_string_utf8(env, failure.syscall, NAPI_AUTO_LENGTH, &arguments[2]) == napi_ok &&
+         napi_create_double(env, static_cast<double>(failure.step), &arguments[3]) == napi_ok &&
+         napi_get_boolean(env, failure.poisoned, &arguments[4]) == napi_ok &&
+         (value != nullptr || napi_get_undefined(env, &arguments[5]) == napi_ok);
+}
+
 bool Task::Start(napi_env env, napi_value keep, napi_value done, Work work, Result result) {
   std::unique_ptr<Task> task(new Task(std::move(work), std::move(result)));
   napi_value name;
@@ -40,21 +50,17 @@ void Task::Finish(napi_env env, napi_status status, void* data) {
 void Task::CallDone(napi_env env) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  napi_value arguments[6];
+  napi_value arguments[kCompletionArguments];
   napi_value done;
   napi_value receiver;
-  const bool ready =
-      napi_get_reference_value(env, done_, &done) == napi_ok && done != nullptr &&
-      napi_get_undefined(env, &receiver) == napi_ok &&
-      napi_create_int32(env, failure_.error, &arguments[0]) == napi_ok &&
-      napi_create_string_utf8(env, failure_.operation, NAPI_AUTO_LENGTH, &arguments[1]) == napi_ok &&
-      napi_create_string_utf8(env, failure_.syscall, NAPI_AUTO_LENGTH, &arguments[2]) == napi_ok &&
-      napi_create_double(env, static_cast<double>(failure_.step), &arguments[3]) == napi_ok &&
-      napi_get_boolean(env, failure_.poisoned, &arguments[4]) == napi_ok;
+  const bool ready = napi_get_reference_value(env, done_, &done) == napi_ok && done != nullptr &&
+                     napi_get_undefined(env, &receiver) == napi_ok;
   if (ready) {
-    arguments[5] = receiver;
-    if (!failure_ && result_) arguments[5] = result_(env);
-    if (arguments[5] != nullptr) napi_call_function(env, receiver, done, 6, arguments, nullptr);
+    const bool valued = !failure_ && result_;
+    const napi_value value = valued ? result_(env) : nullptr;
+    if ((!valued || value != nullptr) && CompletionArguments(env, failure_, value, arguments)) {
+      napi_call_function(env, receiver, done, kCompletionArguments, arguments, nullptr);
+    }
   }
   napi_close_handle_scope(env, scope);
 }

@@ -13,11 +13,17 @@
 
 #include <node_api.h>
 
+#include <cstddef>
 #include <functional>
 
 #include "failure.h"
 
 namespace stonewal {
+
+// How every call ends: done(errno, operation, syscall, step, poisoned, value). `value` may be null. False when the
+// environment can't make them any more.
+constexpr size_t kCompletionArguments = 6;
+bool CompletionArguments(napi_env env, const Failure& failure, napi_value value, napi_value* arguments);
 
 class Task {
  public:

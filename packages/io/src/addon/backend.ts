@@ -17,7 +17,7 @@ import { AlignedArena } from "./arena.js";
 import { ChainRunner } from "./chain.js";
 import { systemClock } from "./clock.js";
 import { argumentError, complete, fsFailure } from "./failure.js";
-import { type FileOwner, AddonFile } from "./file.js";
+import { AddonFile, type FileOwner } from "./file.js";
 import { fileSystemName } from "./file-systems.js";
 import { InFlight } from "./in-flight.js";
 import { AddonLock } from "./lock.js";

@@ -2,7 +2,7 @@ import type { Step } from "../backend.js";
 import type { IoError } from "../errors.js";
 import { rangeProblem, regionProblem } from "./arena.js";
 import { argumentError, failure, startCall } from "./failure.js";
-import { closedFile, type FileOwner, AddonFile, READ_ONLY } from "./file.js";
+import { AddonFile, closedFile, type FileOwner, READ_ONLY } from "./file.js";
 import type { InFlight } from "./in-flight.js";
 import {
   type Handle,
@@ -83,18 +83,24 @@ export class ChainRunner {
       }
     }
     const { inFlight } = this.#owner;
+    // Before the call: a chain that is over at once ends during it.
+    for (const file of files) file.enter();
+    inFlight.enter();
+    const leave = () => {
+      for (const file of files) file.leave();
+      inFlight.leave();
+    };
     return new Promise<void>((resolve, reject) => {
       const refusedBy = startCall(() =>
         this.#native.submit(handles, arenas, numbers, count, (errno, operation, syscall, step, poisoned) => {
-          for (const file of files) file.leave();
-          inFlight.leave();
+          leave();
           if (errno === 0) resolve();
           else reject(failure(errno, operation, syscall, poisoned, files[step]?.path, step));
         }),
       );
-      if (refusedBy !== undefined) return reject(refusedBy);
-      for (const file of files) file.enter();
-      inFlight.enter();
+      if (refusedBy === undefined) return;
+      leave();
+      reject(refusedBy);
     });
   }
 }

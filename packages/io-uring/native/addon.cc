@@ -1,0 +1,209 @@
+// How this addon moves data: requests to an io_uring, on the JavaScript thread. The rest of its exports is that of every
+// addon.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings.h"
+#include "faults.h"
+#include "registered_arena.h"
+#include "ring_loop.h"
+
+namespace stonewal {
+
+std::shared_ptr<OpenFile> MakeFile(int descriptor, bool direct, uint32_t alignment) {
+  return std::make_shared<RingFile>(descriptor, direct, alignment);
+}
+
+namespace {
+
+constexpr unsigned kMaxEntries = 4096;
+
+// The JavaScript handle of a ring. Collected without having been ended, it ends it.
+struct RingHandle {
+  explicit RingHandle(std::shared_ptr<RingLoop> ring_loop) : loop(std::move(ring_loop)) {}
+  ~RingHandle() { loop->End(); }
+  RingHandle(const RingHandle&) = delete;
+  RingHandle& operator=(const RingHandle&) = delete;
+  const std::shared_ptr<RingLoop> loop;
+};
+
+using RingShare = std::unique_ptr<RingHandle>;
+
+// Null, with an error thrown, when the argument is no ring.
+std::shared_ptr<RingLoop> RingOf(const Napi::CallbackInfo& info) {
+  RingShare* const ring = HandleOf<RingShare>(info.Env(), info[0]);
+  if (ring != nullptr) return (*ring)->loop;
+  Misuse(info.Env(), "not a ring");
+  return nullptr;
+}
+
+std::shared_ptr<RingFile> RingFileOf(const Napi::CallbackInfo& info) {
+  return std::static_pointer_cast<RingFile>(FileOf(info, 1));
+}
+
+// openRing(entries): [ring, mode], or [undefined, errno, syscall, what is missing]
+Napi::Value OpenRing(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const double entries = info[0].As<Napi::Number>();
+  if (!IsCount(entries) || entries < 1 || entries > kMaxEntries) {
+    Misuse(env, "openRing(entries)");
+    return env.Undefined();
+  }
+  Napi::Array result = Napi::Array::New(env);
+  RingRefusal refusal;
+  const std::shared_ptr<RingLoop> loop = RingLoop::Open(env, static_cast<unsigned>(entries), &refusal);
+  if (loop) {
+    const napi_value handle = MakeHandle<RingShare>(env, std::make_unique<RingHandle>(loop));
+    if (handle == nullptr) return env.Undefined();
+    result.Set(0u, Napi::Value(env, handle));
+    result.Set(1u, loop->ring().mode());
+    return result;
+  }
+  result.Set(0u, env.Undefined());
+  result.Set(1u, refusal.error);
+  result.Set(2u, refusal.syscall);
+  result.Set(3u, refusal.missing);
+  return result;
+}
+
+// end(ring)
+Napi::Value End(const Napi::CallbackInfo& info) {
+  const auto loop = RingOf(info);
+  if (loop) loop->End();
+  return info.Env().Undefined();
+}
+
+void StartChain(const Napi::CallbackInfo& info, const std::shared_ptr<RingLoop>& loop, std::vector<Step> steps,
+                bool numbered, Napi::Value keep) {
+  const Napi::Value done = info[info.Length() - 1];
+  if (!done.IsFunction()) return Misuse(info.Env(), "a completion function is expected last");
+  for (Step& step : steps) loop->Register(step.file.get());
+  if (!loop->Start(std::make_unique<Chain>(std::move(steps), numbered), keep, done)) {
+    Misuse(info.Env(), "the ring is closed");
+  }
+}
+
+// submit(ring, files, arenas, steps, count, done)
+Napi::Value Submit(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto loop = RingOf(info);
+  std::vector<ChainStep> chain;
+  if (!loop || !ChainOf(info, 1, &chain)) return env.Undefined();
+  std::vector<Step> steps;
+  steps.reserve(chain.size());
+  for (ChainStep& from : chain) {
+    Step step;
+    step.file = std::static_pointer_cast<RingFile>(std::move(from.file));
+    if (from.write) {
+      step.move = from.durable ? Move::kDurableWrite : Move::kWrite;
+      step.data = from.data;
+      step.length = from.length;
+      step.offset = from.offset;
+      if (step.file->direct()) step.registered_arena = UseArena(env, loop, from.arena);
+    }
+    steps.push_back(std::move(step));
+  }
+  StartChain(info, loop, std::move(steps), true, info[2]);
+  return env.Undefined();
+}
+
+// read(ring, file, bytes, start, length, offset, done(…, bytes read))
+Napi::Value Read(const Napi::CallbackInfo& info) {
+  const auto loop = RingOf(info);
+  const auto file = loop ? RingFileOf(info) : nullptr;
+  Step step;
+  size_t length;
+  if (!file || !RegionOf(info, 2, &step.data, &length, &step.offset)) return info.Env().Undefined();
+  step.file = file;
+  step.move = Move::kRead;
+  step.length = length;
+  if (file->direct()) step.registered_arena = UseArena(info.Env(), loop, info[2]);
+  StartChain(info, loop, {step}, false, info[2]);
+  return info.Env().Undefined();
+}
+
+// writeZeros(ring, file, offset, length, done)
+Napi::Value WriteZeros(const Napi::CallbackInfo& info) {
+  const auto loop = RingOf(info);
+  const auto file = loop ? RingFileOf(info) : nullptr;
+  int64_t counts[2];
+  if (!file || !CountsOf(info, 2, 2, counts)) return info.Env().Undefined();
+  if (Zeros() == nullptr) {
+    Misuse(info.Env(), "no memory for zeros");
+    return info.Env().Undefined();
+  }
+  Step zeros;
+  zeros.file = file;
+  zeros.move = Move::kZeros;
+  zeros.offset = counts[0];
+  zeros.length = static_cast<uint64_t>(counts[1]);
+  Step sync;
+  sync.file = file;
+  StartChain(info, loop, {zeros, sync}, false, info[1]);
+  return info.Env().Undefined();
+}
+
+// sync(ring, file, done)
+Napi::Value Sync(const Napi::CallbackInfo& info) {
+  const auto loop = RingOf(info);
+  const auto file = loop ? RingFileOf(info) : nullptr;
+  if (!file) return info.Env().Undefined();
+  Step sync;
+  sync.file = file;
+  StartChain(info, loop, {sync}, false, info[1]);
+  return info.Env().Undefined();
+}
+
+// forget(ring, file): before the file is closed. The ring would keep it open.
+Napi::Value Forget(const Napi::CallbackInfo& info) {
+  const auto loop = RingOf(info);
+  const auto file = loop ? RingFileOf(info) : nullptr;
+  if (file) loop->Unregister(file.get());
+  return info.Env().Undefined();
+}
+
+#ifdef STONEWAL_FAULTS
+
+// setFaults(rules)
+Napi::Value SetFaults(const Napi::CallbackInfo& info) {
+  if (!faults::SetRules(info[0].As<Napi::String>())) Misuse(info.Env(), "not understood");
+  return info.Env().Undefined();
+}
+
+// faultCounts(): [applied, overlapped syncs]
+Napi::Value FaultCounts(const Napi::CallbackInfo& info) {
+  const faults::Counts counts = faults::CountsSoFar();
+  Napi::Array result = Napi::Array::New(info.Env());
+  result.Set(0u, static_cast<double>(counts.applied));
+  result.Set(1u, static_cast<double>(counts.overlapped));
+  return result;
+}
+
+#endif
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  AddSharedBindings(env, exports);
+  exports.Set("openRing", Napi::Function::New<OpenRing>(env));
+  exports.Set("end", Napi::Function::New<End>(env));
+  exports.Set("submit", Napi::Function::New<Submit>(env));
+  exports.Set("read", Napi::Function::New<Read>(env));
+  exports.Set("writeZeros", Napi::Function::New<WriteZeros>(env));
+  exports.Set("sync", Napi::Function::New<Sync>(env));
+  exports.Set("forget", Napi::Function::New<Forget>(env));
+#ifdef STONEWAL_FAULTS
+  exports.Set("setFaults", Napi::Function::New<SetFaults>(env));
+  exports.Set("faultCounts", Napi::Function::New<FaultCounts>(env));
+#endif
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace stonewal
+
+static Napi::Object InitModule(Napi::Env env, Napi::Object exports) { return stonewal::Init(env, exports); }
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, InitModule)

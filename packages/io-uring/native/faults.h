@@ -1,0 +1,70 @@
+// Requests that go wrong, for tests: only in an addon built with -DSTONEWAL_FAULTS, which is never the one published.
+//
+// Rules are a string, separated by ';', each `call:path:when:effect` as in the fault shim of @stonewal/io-pwrite's tests:
+//
+//   call    write, sync, read: requests that do so to a file (a durable write is both a write and a sync)
+//           enter: the submission of a chain
+//   path    part of the file's path; empty: every file
+//   when    n: the n-th matching request that the kernel really starts, from 1; n+: that and every later one; n-m
+//   effect  EIO, ENOSPC, EINTR, EAGAIN, ...  the request is not done, and comes back with it
+//           short=N                          at most N bytes are done; of an `enter`: at most N requests are taken
+//           delay=MS                         the kernel waits that long before it starts the request
+//
+// What follows such a request in its chain is cancelled by the kernel, as after any other failure: an error is a request
+// with a descriptor that isn't one, a short write is a shorter one with such a request linked behind it.
+#pragma once
+
+#include <cstddef>
+
+namespace stonewal {
+namespace faults {
+
+#ifndef STONEWAL_FAULTS
+
+constexpr size_t kRequestsPerPiece = 1;
+
+#else
+
+constexpr size_t kRequestsPerPiece = 2;
+
+}  // namespace faults
+}  // namespace stonewal
+
+#include <liburing.h>
+#include <node_api.h>
+
+#include <cstdint>
+#include <string>
+
+#include "chain.h"
+
+namespace stonewal {
+namespace faults {
+
+struct Effect {
+  enum Kind { kNone, kError, kShort, kSlow } kind = kNone;
+  int64_t value = 0;
+};
+
+// Replaces the rules, for the whole process; counts start again. False: not understood.
+bool SetRules(const std::string& text);
+struct Counts {
+  uint64_t applied;
+  // Syncs of one open file that were handed to the kernel while another chain's sync of it was there.
+  uint64_t overlapped;
+};
+Counts CountsSoFar();
+
+// What happens to a piece of a chain's run that is about to be queued.
+Effect Decide(const Chain& chain, uint32_t piece);
+// The piece is back: what its result is to be. One that was cancelled was no call.
+int32_t Completed(const Chain& chain, uint32_t piece, int32_t result);
+// Memory for a delay, until the process ends.
+__kernel_timespec* Delay(int64_t ms);
+// True: the submission has ended with `result`.
+bool Enter(io_uring* ring, int* result);
+
+#endif
+
+}  // namespace faults
+}  // namespace stonewal
