@@ -5,7 +5,7 @@ import type { UringAddon } from "./native.js";
 
 const require = createRequire(import.meta.url);
 
-const SEARCH: AddonSearch = {
+export const SEARCH: AddonSearch = {
   packageName: "@stonewal/io-uring",
   places: {
     "linux-x64": {

@@ -1,0 +1,17 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { constants } from "node:os";
+import { fileURLToPath } from "node:url";
+
+const SOURCE = fileURLToPath(new URL("without-uring.c", import.meta.url));
+const BUILD = fileURLToPath(new URL("../../build", import.meta.url));
+
+/** In front of a command: it runs where a seccomp filter refuses io_uring_setup with that error. */
+export function withoutUring(errno: "EPERM" | "ENOSYS"): string[] {
+  const launcher = `${BUILD}/without-uring-${process.pid}`;
+  mkdirSync(BUILD, { recursive: true });
+  const built = spawnSync("cc", ["-O1", "-Wall", "-Wextra", "-o", launcher, SOURCE], { encoding: "utf8" });
+  if (built.status !== 0)
+    throw new Error(`cc cannot build ${SOURCE}:\n${built.error?.message ?? built.stderr}`);
+  return [launcher, String(constants.errno[errno])];
+}
