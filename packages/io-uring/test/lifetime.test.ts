@@ -248,3 +248,66 @@ test("hundreds of rings at once on one loop each complete their own chains", asy
   `;
   expect(await runChild(body)).toBe(300);
 });
+
+test("a closed file is closed: the ring's table does not keep it open", async () => {
+  const body = `
+    const { readdirSync, readFileSync, readlinkSync } = await import("node:fs");
+    const held = () => readdirSync("/proc/self/fd")
+      .filter((fd) => { try { return readlinkSync("/proc/self/fd/" + fd).includes("io_uring"); } catch { return false; } })
+      .flatMap((fd) => readFileSync("/proc/self/fdinfo/" + fd, "utf8").split("\\n"))
+      .filter((line) => line.includes("held-open"));
+    const io = uring();
+    // More files than the table has places for: the others go without.
+    const files = await Promise.all(
+      Array.from({ length: 80 }, (_, n) => io.open(directory + "/held-open-" + n, { access: "create" })));
+    await Promise.all(files.map((file) => file.writeZeros(0, BLOCK)));
+    const before = held().length;
+    await Promise.all(files.map((file) => file.close()));
+    const after = held().length;
+    const again = await io.open(directory + "/held-open-again", { access: "create" });
+    await again.writeZeros(0, BLOCK);
+    report({ before, after, again: held().length });
+    await io.close();
+  `;
+  expect(await runChild(body)).toEqual({ before: 64, after: 0, again: 1 });
+});
+
+test("what a terminated worker had in flight is written from its own memory, never from what came after", async () => {
+  const specifier = import.meta.resolve("@stonewal/io-uring");
+  const body = `
+    const { Worker } = await import("node:worker_threads");
+    const LENGTH = 1 << 20;
+    const source = \`
+      const { parentPort, workerData: { specifier, directory, n } } = await import("node:worker_threads");
+      const io = (await import(specifier)).uring();
+      for (const direct of [false, true]) {
+        const file = await io.open(directory + "/" + n + direct, { access: "create", direct });
+        for (let c = 0; c < 24; c++) {
+          const arena = io.arena(1 << 20);
+          arena.bytes.fill(0xaa);
+          const region = { arena, start: 0, length: 1 << 20 };
+          io.submit([{ kind: "write", file, region, offset: c << 20 }]);
+        }
+      }
+      parentPort.postMessage("busy");
+    \`;
+    const foreign = [];
+    for (let n = 0; n < 6; n++) {
+      const worker = new Worker(new URL("data:text/javascript," + encodeURIComponent(source)), {
+        workerData: { specifier: ${JSON.stringify(specifier)}, directory, n },
+      });
+      await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+      await worker.terminate();
+      // Takes whatever memory was given back, at once.
+      const taken = Array.from({ length: 64 }, () => new Uint8Array(LENGTH).fill(0x55));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      for (const direct of [false, true]) {
+        const bytes = await readFile(directory + "/" + n + direct);
+        if (!bytes.every((byte) => byte === 0xaa || byte === 0)) foreign.push(n + "-" + direct);
+      }
+      if (taken.length === 0) throw new Error();
+    }
+    report(foreign);
+  `;
+  expect(await runChild(body)).toEqual([]);
+});
