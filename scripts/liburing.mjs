@@ -32,3 +32,33 @@ export function findLiburing(compiler = process.env.CXX || "c++") {
     version: output("pkg-config", ["--modversion", "liburing"]) ?? "unknown",
   };
 }
+
+const onPath = (program) =>
+  (process.env.PATH ?? "").split(path.delimiter).some((dir) => existsSync(path.join(dir, program)));
+
+const INSTALL = [
+  ["apt-get", "apt-get install -y liburing-dev"],
+  ["dnf", "dnf install -y liburing-devel"],
+  ["zypper", "zypper install -y liburing-devel"],
+  ["pacman", "pacman -S --noconfirm liburing"],
+  ["apk", "apk add liburing-dev"],
+];
+
+/** The command, for someone who may run it, that installs liburing's headers here; `undefined` where none is known. */
+export function installCommand() {
+  const command = INSTALL.find(([program]) => onPath(program))?.[1];
+  return command === undefined || process.getuid() === 0 ? command : `sudo ${command}`;
+}
+
+/** Installs it with `apt-get`, where that needs nobody's password: as root, or with sudo that asks for none. */
+export function installLiburing() {
+  if (!onPath("apt-get")) return false;
+  const root = process.getuid() === 0;
+  if (!root && output("sudo", ["-n", "true"]) === undefined) return false;
+  const apt = (...args) => output(...(root ? ["apt-get", args] : ["sudo", ["-n", "apt-get", ...args]]));
+  const install = ["install", "-y", "-qq", "--no-install-recommends", "liburing-dev"];
+  // The lists of packages may be missing, or too old; fetching them takes longest.
+  return (
+    apt(...install) !== undefined || (apt("update", "-qq") !== undefined && apt(...install) !== undefined)
+  );
+}

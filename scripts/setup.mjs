@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { findLiburing, installCommand, installLiburing } from "./liburing.mjs";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const rootPackage = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
@@ -169,6 +170,23 @@ function taskMessages(output) {
     .map((match) => `${match[1]}: ${match[2]}`);
 }
 
+/**
+ * What the io_uring back end is built with: installed where that needs nobody's password, once; otherwise that back end is left
+ * out, and said so. Its version becomes part of the build's cache key, so that installing it later builds the addon.
+ */
+function prepareLiburing(alreadyTried) {
+  if (process.platform !== "linux") return;
+  let liburing = findLiburing();
+  if (liburing === undefined && !alreadyTried) {
+    say("installing liburing-dev, for the io_uring back end");
+    if (installLiburing()) liburing = findLiburing();
+  }
+  quietEnv.STONEWAL_LIBURING = liburing?.version ?? "none";
+  if (liburing !== undefined) return;
+  const command = installCommand() ?? "install the development files of liburing";
+  say(`going on without the io_uring back end: liburing is missing. To have it: ${command}`);
+}
+
 /** Makes the workspace ready to run: dependencies as locked, everything built. Throws SetupError. */
 export async function setup() {
   checkNode();
@@ -180,9 +198,11 @@ export async function setup() {
     stamp.fingerprint === fingerprint &&
     workspaceDirs().every((dir) => existsSync(path.join(dir, "node_modules", ".bin")));
   if (!installed) await install(envWithPnpm(pnpmBinDir));
-  if (!installed || !havePnpm) {
+  prepareLiburing(stamp.liburingTried === true);
+  if (!installed || !havePnpm || !stamp.liburingTried) {
     mkdirSync(path.dirname(stampFile), { recursive: true });
-    writeFileSync(stampFile, `${JSON.stringify({ fingerprint, pnpmVersion, pnpmBinDir })}\n`);
+    const done = { fingerprint, pnpmVersion, pnpmBinDir, liburingTried: true };
+    writeFileSync(stampFile, `${JSON.stringify(done)}\n`);
   }
   await build();
 }
