@@ -21,7 +21,7 @@ namespace faults {
 
 namespace {
 
-enum Call : unsigned { kWrite = 1, kSync = 2, kRead = 4, kEnter = 8 };
+enum Call : unsigned { kWrite = 1, kSync = 2, kRead = 4, kEnter = 8, kSetup = 16, kRegister = 32 };
 
 struct Rule {
   unsigned calls = 0;
@@ -64,7 +64,8 @@ bool ParseRule(const std::string& text, Rule* rule) {
     at = end + 1;
   }
   if (parts.size() != 4) return false;
-  const std::pair<const char*, Call> calls[] = {{"write", kWrite}, {"sync", kSync}, {"read", kRead}, {"enter", kEnter}};
+  const std::pair<const char*, Call> calls[] = {{"write", kWrite}, {"sync", kSync},   {"read", kRead},
+                                                {"enter", kEnter}, {"setup", kSetup}, {"register", kRegister}};
   for (const auto& [name, call] : calls) {
     if (parts[0] == name) rule->calls = call;
   }
@@ -201,19 +202,32 @@ __kernel_timespec* Delay(int64_t ms) {
   return new __kernel_timespec{ms / 1000, (ms % 1000) * 1000000};
 }
 
-bool Enter(io_uring* ring, int* result) {
+namespace {
+
+// The effect on a call that is about no file.
+Effect DecideCall(Call call) {
+  State& state = TheState();
+  std::lock_guard<std::mutex> lock(state.mutex);
   Effect effect;
-  {
-    State& state = TheState();
-    std::lock_guard<std::mutex> lock(state.mutex);
-    for (Rule& rule : state.rules) {
-      if ((rule.calls & kEnter) == 0) continue;
-      rule.seen++;
-      if (effect.kind == Effect::kNone && rule.seen >= rule.first && rule.seen <= rule.last) effect = rule.effect;
-    }
-    if (effect.kind == Effect::kNone || effect.kind == Effect::kSlow) return false;
-    state.counts.applied++;
+  for (Rule& rule : state.rules) {
+    if ((rule.calls & call) == 0) continue;
+    rule.seen++;
+    if (effect.kind == Effect::kNone && rule.seen >= rule.first && rule.seen <= rule.last) effect = rule.effect;
   }
+  if (effect.kind != Effect::kNone) state.counts.applied++;
+  return effect;
+}
+
+int ErrorOf(const Effect& effect) { return effect.kind == Effect::kError ? static_cast<int>(effect.value) : 0; }
+
+}  // namespace
+
+int Setup() { return ErrorOf(DecideCall(kSetup)); }
+int Register() { return ErrorOf(DecideCall(kRegister)); }
+
+bool Enter(io_uring* ring, int* result) {
+  const Effect effect = DecideCall(kEnter);
+  if (effect.kind != Effect::kError && effect.kind != Effect::kShort) return false;
   // What the library has to do before the call: publish the requests.
   io_uring_sq& queue = ring->sq;
   const unsigned tail = queue.sqe_tail;

@@ -83,6 +83,10 @@ bool Ring::Open(unsigned entries, RingRefusal* refusal) {
     memset(&params, 0, sizeof params);
     params.flags = mode.flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
     params.cq_entries = entries * kCompletionsPerEntry;
+#ifdef STONEWAL_FAULTS
+    result = -faults::Setup();
+    if (result == 0)
+#endif
     result = io_uring_queue_init_params(entries, &ring_, &params);
     if (result == 0) {
       open_ = true;
@@ -346,6 +350,10 @@ void Ring::Wait() {
 int Ring::RegisterFile(int descriptor) {
   if (files_ == Table::kNotTried) {
     const std::vector<int> empty(kFileTable, -1);
+#ifdef STONEWAL_FAULTS
+    if (faults::Register() != 0) files_ = Table::kRefused;
+    else
+#endif
     files_ = io_uring_register_files(&ring_, empty.data(), kFileTable) == 0 ? Table::kThere : Table::kRefused;
     if (files_ == Table::kThere) {
       for (int i = kFileTable; i > 0; i--) free_files_.push_back(i - 1);
@@ -367,6 +375,10 @@ void Ring::UnregisterFile(int index) {
 
 int Ring::RegisterBuffer(void* memory, size_t bytes) {
   if (buffers_ == Table::kNotTried) {
+#ifdef STONEWAL_FAULTS
+    if (faults::Register() != 0) buffers_ = Table::kRefused;
+    else
+#endif
     buffers_ = io_uring_register_buffers_sparse(&ring_, kBufferTable) == 0 ? Table::kThere : Table::kRefused;
     if (buffers_ == Table::kThere) {
       for (int i = kBufferTable; i > 0; i--) free_buffers_.push_back(i - 1);

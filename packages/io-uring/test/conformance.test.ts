@@ -1,7 +1,10 @@
+import { readFile } from "node:fs/promises";
+import type { IoBackend } from "@stonewal/io";
 import { conformanceTests } from "@stonewal/io/conformance";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { uring } from "../src/index.js";
-import { faultyUring } from "./support/fault-addon.mjs";
+import type { RingHandle } from "../src/native.js";
+import { faultAddon, faultCounts, faultyUring, setFaults } from "./support/fault-addon.mjs";
 import { subject } from "./support/subject.js";
 
 const published = conformanceTests(await subject(() => uring()));
@@ -16,15 +19,72 @@ describe("the io_uring back end keeps every promise of IoBackend", () => {
   }
 });
 
+/** As one test: all of the kit that can be run, of those kinds. */
+async function runKit(backend: () => IoBackend, kinds: RegExp): Promise<void> {
+  const tests = conformanceTests(await subject(backend)).filter(
+    (one) => kinds.test(one.name) && one.skipped === undefined,
+  );
+  if (tests.length === 0) throw new Error(`the kit has no test ${kinds}`);
+  for (const one of tests) {
+    await one.run().catch((cause: unknown) => {
+      throw new Error(`${one.name}: ${(cause as Error).message}`, { cause });
+    });
+  }
+}
+
+const KINDS = [/^chain: /, /^fault: /, /^file: /, /^close: /];
+
 describe("with a queue of four requests, so that chains are split", () => {
-  const small = async () => conformanceTests(await subject(() => faultyUring({ entries: 4 })));
-  test.for([/^chain: /, /^fault: /, /^file: /, /^close: /])("%s", { timeout: 120_000 }, async (kind) => {
-    const tests = (await small()).filter((one) => kind.test(one.name) && one.skipped === undefined);
-    if (tests.length === 0) throw new Error(`the kit has no test ${kind}`);
-    for (const one of tests) {
-      await one.run().catch((cause: unknown) => {
-        throw new Error(`${one.name}: ${(cause as Error).message}`, { cause });
-      });
+  test.for(KINDS)("%s", { timeout: 120_000 }, (kinds) => runKit(() => faultyUring({ entries: 4 }), kinds));
+});
+
+test("with a queue of one request", { timeout: 120_000 }, () =>
+  runKit(() => uring({ entries: 1 }), /^chain: /),
+);
+
+/** A back end of a kernel that refuses what younger ones have. */
+function olderKernel(rules: string): IoBackend {
+  setFaults(rules);
+  try {
+    return faultyUring();
+  } finally {
+    setFaults("");
+  }
+}
+
+describe("on kernels that have less", () => {
+  test.each([
+    ["COOP_TASKRUN | SINGLE_ISSUER", ""],
+    ["COOP_TASKRUN", "setup::1:EINVAL"],
+    ["plain", "setup::1-2:EINVAL"],
+  ])("the setup flags are %s", (mode, rules) => {
+    setFaults(rules);
+    const [ring, taken] = faultAddon.openRing(8) as readonly [RingHandle, string];
+    setFaults("");
+    expect(taken).toBe(mode);
+    faultAddon.end(ring);
+  });
+
+  test.for(KINDS)("without any setup flag: %s", { timeout: 120_000 }, (kinds) =>
+    runKit(() => olderKernel("setup::1-2:EINVAL"), kinds),
+  );
+
+  test("without tables of files and buffers", async () => {
+    const { setup } = await subject(() => faultyUring());
+    const { directory, teardown } = await setup();
+    setFaults("register::1+:EINVAL");
+    const io = faultyUring();
+    const arena = io.arena(2 ** 20);
+    arena.bytes.fill(6);
+    const file = await io.open(`${directory}/a`, { access: "create", direct: true });
+    for (let n = 0; n < 3; n++) {
+      const region = { arena, start: 0, length: 2 ** 20 };
+      await io.submit([{ kind: "write", file, region, offset: n * 2 ** 20 }]);
     }
+    expect(faultCounts().applied).toBe(2);
+    setFaults("");
+    expect((await readFile(file.path)).every((byte) => byte === 6)).toBe(true);
+    await io.close();
+    await teardown?.();
   });
 });

@@ -150,7 +150,7 @@ test("chains finish in any order, each with its own outcome and its own bytes", 
   const files = await Promise.all([0, 1, 2, 3, 4, 5].map((n) => create(`f${n}`, 4)));
   // The first ones are the slowest, one fails, one is cut short.
   setFaults(
-    "write:/f0:1:delay=60;write:/f1:1:delay=40;write:/f2:2:EIO;write:/f3:1:short=4096;write:/f4:1:delay=20",
+    "write:/f0:1:delay=900;write:/f1:1:delay=600;write:/f2:2:EIO;write:/f3:1:short=4096;write:/f4:1:delay=300",
   );
   const finished: number[] = [];
   const results = await Promise.allSettled(
@@ -191,7 +191,7 @@ test("a chain that goes on after a write waits for another chain's sync of that 
 
 test("a write in flight when another chain's sync of its file fails does not succeed", async () => {
   const file = await create("a");
-  setFaults("write:/a:2:delay=50;sync:/a:1:EIO");
+  setFaults("write:/a:2:delay=500;sync:/a:1:EIO");
   const failing = io.submit([write(file, 1, 0), { kind: "sync", file }]);
   const beside = io.submit([write(file, 2, BLOCK)]);
   await expect(failing).rejects.toMatchObject({ code: "IO_SYNC_FAILED" });

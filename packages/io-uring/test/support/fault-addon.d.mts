@@ -1,6 +1,8 @@
 import type { IoBackend } from "@stonewal/io";
 import type { UringOptions } from "../../src/index.js";
+import type { UringAddon } from "../../src/native.js";
 
+export const faultAddon: UringAddon;
 export function faultyUring(options?: UringOptions): IoBackend;
 export function setFaults(rules: string): void;
 export function faultCounts(): { applied: number; overlappedSyncs: number };
