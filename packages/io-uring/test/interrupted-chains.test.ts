@@ -146,6 +146,21 @@ test("a chain of which the kernel takes only a part goes on when that part is do
   }
 });
 
+test("of a chain that failed nothing is left in the queue, to run with a later one", async () => {
+  const file = await create("a");
+  const other = await create("b");
+  setFaults("enter::1:short=1;write:/a:1:EIO");
+  await expect(io.submit([write(file, 1, 0), write(other, 2, 0)])).rejects.toMatchObject({
+    step: 0,
+    errno: "EIO",
+  });
+  expect(faultCounts().applied).toBe(2);
+  await io.submit([write(file, 3, 0), { kind: "sync", file }]);
+  await io.submit([{ kind: "sync", file: other }]);
+  expect((await blocksOf(file))[0]).toBe(3);
+  expect((await blocksOf(other))[0]).toBe(0);
+});
+
 test("chains finish in any order, each with its own outcome and its own bytes", async () => {
   const files = await Promise.all([0, 1, 2, 3, 4, 5].map((n) => create(`f${n}`, 4)));
   // The first ones are the slowest, one fails, one is cut short.

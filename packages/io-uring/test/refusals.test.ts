@@ -4,7 +4,7 @@ import { afterAll, expect, test } from "vitest";
 import { uring } from "../src/index.js";
 import { ringRefusal, type SystemFacts } from "../src/refusal.js";
 import { runChild } from "./support/child.js";
-import { withoutUring } from "./support/without-uring.js";
+import { withoutUring } from "./support/without-uring.mjs";
 
 const OPEN = `
   let refusal;

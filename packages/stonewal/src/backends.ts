@@ -1,10 +1,14 @@
 import type { IoBackend } from "@stonewal/io";
 import { pwrite } from "@stonewal/io-pwrite";
+import { uring } from "@stonewal/io-uring";
 import { WalError } from "@stonewal/writer";
 import { backendChannel } from "./events.js";
 
 /** Every back end that can be asked for by name, the one that `auto` prefers first. This is where another one is added. */
-const KNOWN = [{ name: "pwrite", make: () => pwrite() }] as const satisfies readonly KnownBackend[];
+const KNOWN = [
+  { name: "io-uring", make: () => uring() },
+  { name: "pwrite", make: () => pwrite() },
+] as const satisfies readonly KnownBackend[];
 
 interface KnownBackend {
   readonly name: string;

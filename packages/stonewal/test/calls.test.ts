@@ -33,7 +33,7 @@ describe("a wrong call changes nothing, ends with 2, and says why in one line", 
 
   test("an unknown back end is answered with those that there are", async () => {
     const { stderr } = await run(["append", "D", "--io", "floppy"]);
-    expect(stderr).toContain("auto, pwrite");
+    expect(stderr).toContain("auto, io-uring, pwrite");
   });
 
   test("with --json it is JSON, however wrong the call is", async () => {

@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { SimDisk } from "@stonewal/io-sim";
 import { describe, expect, test } from "vitest";
+import { withoutUring } from "../../io-uring/test/support/without-uring.mjs";
 import {
   backendChannel,
   backendNames,
@@ -16,15 +17,19 @@ import {
   salvageLog,
   verify,
 } from "../src/index.js";
+import { bestBackend } from "./support/best-backend.js";
 import { scratch } from "./support/files.js";
 import { bytes, SMALL } from "./support/logs.js";
+
+/** What `auto` picks on this machine. */
+const best = await bestBackend();
 
 const text = (payload: Uint8Array) => new TextDecoder().decode(payload);
 
 test("append, commit, read, checkpoint, close: what a first program does", async () => {
   const dir = scratch();
   const wal = await openWal({ dir, ...SMALL });
-  expect(wal.io.name).toBe("pwrite");
+  expect(wal.io.name).toBe(best);
   expect(wal.append({ payload: bytes("one") })).toBe(1);
   expect(await wal.commit({ payload: bytes("two"), type: 2, tenant: 3n, shard: 4, database: 5 })).toBe(2);
   await wal.flushUntil(2);
@@ -64,6 +69,8 @@ describe("the back end", () => {
   });
 
   test("that was picked is announced, with what was tried before", async () => {
+    const refused =
+      best === "io-uring" ? [] : [{ name: "io-uring", error: expect.objectContaining({ name: "IoError" }) }];
     const dir = scratch();
     const seen: unknown[] = [];
     const listen = (message: unknown) => seen.push(message);
@@ -76,10 +83,43 @@ describe("the back end", () => {
     }
     expect(backendChannel.hasSubscribers).toBe(false);
     expect(seen).toEqual([
-      { directory: dir, name: "pwrite", tried: [] },
+      { directory: dir, name: best, tried: refused },
       { directory: dir, name: "pwrite", tried: [] },
     ]);
   });
+
+  test.runIf(process.platform === "linux")(
+    "where io_uring is refused, as in a container, is pwrite; and which was tried, and why, is told",
+    () => {
+      const program = `
+        const { subscribe } = await import("node:diagnostics_channel");
+        const seen = [];
+        subscribe("stonewal:backend", ({ name, tried }) =>
+          seen.push({ name, tried: tried.map(({ name, error }) => [name, error.code, error.message]) }));
+        const { openWal } = await import(${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)});
+        const wal = await openWal({ dir: "log" });
+        const lsn = await wal.commit({ payload: new Uint8Array(1) });
+        const { name } = wal.io;
+        await wal.close();
+        const asked = await openWal({ dir: "log", io: "io-uring" }).catch(({ code }) => code);
+        console.log(JSON.stringify({ lsn, name, seen, asked }));`;
+      const [launcher = "", ...flags] = withoutUring("EPERM");
+      const { stdout, stderr } = spawnSync(
+        launcher,
+        [...flags, process.execPath, "--input-type=module", "-e", program],
+        { cwd: scratch(), encoding: "utf8" },
+      );
+      expect(stderr).toBe("");
+      expect(JSON.parse(stdout)).toEqual({
+        lsn: 1,
+        name: "pwrite",
+        seen: [
+          { name: "pwrite", tried: [["io-uring", "IO_UNSUPPORTED", expect.stringContaining("seccomp")]] },
+        ],
+        asked: "IO_UNSUPPORTED",
+      });
+    },
+  );
 
   test("where none works the failure says of each why, and nothing is left on disk", () => {
     const program = `
@@ -96,7 +136,9 @@ describe("the back end", () => {
     expect(stderr).toBe("");
     expect(JSON.parse(stdout)).toEqual({
       code: "WAL_UNSUPPORTED",
-      message: expect.stringMatching(/^no back end works here\. pwrite: [^\n]*sunos/),
+      message: expect.stringMatching(
+        /^no back end works here\. io-uring: [^\n]*sunos[^\n]* pwrite: [^\n]*sunos/,
+      ),
       named: "IO_UNSUPPORTED",
     });
     expect(readdirSync(cwd)).toEqual([]);

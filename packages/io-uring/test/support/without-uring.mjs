@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 const SOURCE = fileURLToPath(new URL("without-uring.c", import.meta.url));
 const BUILD = fileURLToPath(new URL("../../build", import.meta.url));
 
-/** In front of a command: it runs where a seccomp filter refuses io_uring_setup with that error. */
-export function withoutUring(errno: "EPERM" | "ENOSYS"): string[] {
+/** In front of a command: it runs where a seccomp filter refuses io_uring_setup with that error, EPERM or ENOSYS. */
+export function withoutUring(errno) {
   const launcher = `${BUILD}/without-uring-${process.pid}`;
   mkdirSync(BUILD, { recursive: true });
   const built = spawnSync("cc", ["-O1", "-Wall", "-Wextra", "-o", launcher, SOURCE], { encoding: "utf8" });

@@ -1,0 +1,1 @@
+export function withoutUring(errno: "EPERM" | "ENOSYS"): string[];
