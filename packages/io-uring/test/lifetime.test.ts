@@ -109,29 +109,39 @@ test("a chain goes on while JavaScript computes, and is told as soon as it stops
 
 test("memory in flight is the arena's until its own completion, whatever the collector does", async () => {
   const body = `
+    const { loadAddon } = await import("./dist/loader.js");
     const io = uring();
-    const LENGTH = 1 << 18;
+    const addon = loadAddon();
+    const [ring] = addon.openRing(64);
+    const LENGTH = 4 << 20;
+    const CHAINS = 24;
+    let ended = 0;
+    const done = (errno) => { if (errno !== 0) throw new Error("errno " + errno); ended++; };
+    const opened = (path, direct) => new Promise((resolve) =>
+      addon.open(path, 2, direct, (errno, operation, syscall, step, poisoned, [handle]) => resolve(handle)));
+    // Straight to the addon, and in a function of its own: nothing of JavaScript's holds the arena when it returns.
+    const start = (file, n) => {
+      const arena = io.arena(LENGTH).bytes;
+      arena.fill(n + 1);
+      addon.submit(ring, [file], [arena], Float64Array.of(1, 0, LENGTH, n * LENGTH), 1, done);
+    };
     for (const direct of [false, true]) {
-      const file = await io.open(directory + "/" + direct, { access: "create", direct });
-      const pending = [];
-      for (let n = 0; n < 64; n++) {
-        // Nobody but the chain holds the arena.
-        pending.push((() => {
-          const arena = io.arena(LENGTH);
-          arena.bytes.fill(n + 1);
-          const region = { arena, start: 0, length: LENGTH };
-          return io.submit([{ kind: "write", file, region, offset: n * LENGTH }]);
-        })());
+      const path = directory + "/" + direct;
+      const file = await opened(path, direct);
+      ended = 0;
+      for (let n = 0; n < CHAINS; n++) {
+        start(file, n);
         globalThis.gc();
         // Memory that was given back would be taken again by these, and overwritten.
-        for (let k = 0; k < 4; k++) new Uint8Array(LENGTH + 4096).fill(255);
+        for (let k = 0; k < 2; k++) new Uint8Array(LENGTH + 4096).fill(255);
       }
-      await Promise.all(pending);
-      const bytes = await readFile(file.path);
-      for (let n = 0; n < 64; n++) {
-        if (!bytes.subarray(n * LENGTH, (n + 1) * LENGTH).every((byte) => byte === n + 1)) throw new Error("block " + n);
+      while (ended < CHAINS) await new Promise((resolve) => setTimeout(resolve, 5));
+      const bytes = await readFile(path);
+      for (let n = 0; n < CHAINS; n++) {
+        if (!bytes.subarray(n * LENGTH, (n + 1) * LENGTH).every((byte) => byte === n + 1)) throw new Error("chain " + n);
       }
     }
+    addon.end(ring);
     report("intact");
   `;
   expect(await runChild(body, { flags: GC })).toBe("intact");
@@ -156,6 +166,26 @@ test("an arena is never taken for an earlier one whose memory it was given", asy
     report(wrong);
   `;
   expect(await runChild(body, { flags: GC })).toEqual([]);
+});
+
+test("the pages of an arena are let go when it is collected", async () => {
+  const body = `
+    const pinned = async () => Number(/VmPin:\\s+(\\d+) kB/.exec(await readFile("/proc/self/status", "utf8"))[1]);
+    const io = uring();
+    const file = await io.open(directory + "/a", { access: "create", direct: true });
+    const use = async () => {
+      const region = { arena: io.arena(1 << 20), start: 0, length: 1 << 16 };
+      for (let n = 0; n < 2; n++) await io.submit([{ kind: "write", file, region, offset: 0 }]);
+    };
+    for (let n = 0; n < 20; n++) await use();
+    const before = await pinned();
+    for (let n = 0; n < 100 && (await pinned()) > 0; n++) {
+      globalThis.gc();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    report({ before: before > 0, after: await pinned() });
+  `;
+  expect(await runChild(body, { flags: GC })).toEqual({ before: true, after: 0 });
 });
 
 test("a worker that is terminated with hundreds of chains of many steps in flight takes nothing with it", async () => {
