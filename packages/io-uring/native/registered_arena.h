@@ -1,8 +1,8 @@
 // Arenas as registered buffers.
 //
 // The kernel then pins an arena's pages once and not in every request. That pays where it would have to: direct I/O of
-// large regions (256 KiB: 121.8 us in place of 129.7, one write with RWF_DSYNC; 4 KiB: 189.2 and 189.2 for two). Buffered
-// writes are copied anyway, and were not faster (140.5 and 136.7). So an arena is registered when a second request of a
+// large regions (one durable write of 256 KiB: 149.2 us in place of 156.6; two of 4 KiB: 191.8 and 191.8; see ring.cc).
+// Buffered writes are copied anyway, and were slower (171.0 and 167.6). So an arena is registered when a second request of a
 // direct file uses it, if it is large enough and the bounds allow.
 //
 // The registration hangs on the arena's Uint8Array as a wrapped native object: it is found by that identity and never by

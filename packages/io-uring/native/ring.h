@@ -59,7 +59,8 @@ class Ring {
   void Wait();
 
   // Registered files and buffers: the kernel then need not look up a descriptor, or pin memory page by page, for each
-  // request. -1 where it can't be had; a request then goes without.
+  // request. -1 where it can't be had; a request then goes without. What files gain is too little to measure here (216.9 us
+  // and 192.1 against 216.4 and 191.8, see ring.cc), buffers only where registered_arena.h says.
   int RegisterFile(int descriptor);
   void UnregisterFile(int index);
   int RegisterBuffer(void* memory, size_t bytes);
