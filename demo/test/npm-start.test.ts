@@ -55,7 +55,7 @@ describe("npm start", () => {
   it("shows what runs side by side", async () => {
     const file = writeFile(scratchDir(), numberedLines(50));
     const { code, stdout } = await start([file, "--kills", "1", "--io", "auto,pwrite"]);
-    expect(stdout).toMatch(/back end +│ +pwrite +│ +pwrite/);
+    expect(stdout).toMatch(/back end +│ +(io-uring|pwrite) +│ +pwrite/);
     expect(code).toBe(0);
   });
 
