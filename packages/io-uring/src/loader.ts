@@ -24,7 +24,7 @@ export const SEARCH: AddonSearch = {
 function advice(place: AddonPlace): string {
   // The build leaves it where liburing is missing.
   const missing = new URL("io-uring.missing.txt", place.file);
-  if (existsSync(missing)) {
+  if (!existsSync(place.file) && existsSync(missing)) {
     return `There is none because ${readFileSync(missing, "utf8").trim()}. Then \`npm run build\` makes it.`;
   }
   return (
