@@ -1,13 +1,7 @@
-import { defineConfig } from "vitest/config";
+import { mergeConfig } from "vitest/config";
+import base from "../vitest.base.ts";
 
-export default defineConfig({
-  test: {
-    include: ["test/**/*.test.ts"],
-    // Packs every package and installs them into a project, once for all files.
-    globalSetup: ["test/support/install-packed.ts"],
-    pool: "forks",
-    maxWorkers: 2,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-  },
+export default mergeConfig(base, {
+  // Packs every package and installs them into a project, once for all files.
+  test: { globalSetup: ["test/support/install-packed.ts"] },
 });

@@ -1,14 +1,4 @@
-import { defineConfig } from "vitest/config";
+import { mergeConfig } from "vitest/config";
+import base from "../../vitest.base.ts";
 
-export default defineConfig({
-  test: {
-    include: ["test/**/*.test.ts"],
-    // Processes, not threads: a native crash then costs one test file, and the addon's exit path runs for real.
-    pool: "forks",
-    maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    globalSetup: ["test/support/build-fault-addon.mjs"],
-    passWithNoTests: true,
-  },
-});
+export default mergeConfig(base, { test: { globalSetup: ["test/support/build-fault-addon.mjs"] } });
