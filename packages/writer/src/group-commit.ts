@@ -79,8 +79,9 @@ export class GroupCommit {
 
   /** Resolves to `lsn`, which has been given, when it is durable. */
   wait(lsn: number): Promise<number> {
-    if (this.#poison !== undefined) return Promise.reject(this.#poison);
+    // What is durable stays durable, whatever has become of the writer since.
     if (lsn <= this.#durableLsn) return Promise.resolve(lsn);
+    if (this.#poison !== undefined) return Promise.reject(this.#poison);
     const durable = this.#waiters.wait(lsn);
     this.request(lsn);
     return durable;

@@ -247,8 +247,6 @@ export class Wal {
         `LSN ${String(lsn)} has not been given; the next is ${this.nextLsn}`,
       );
     }
-    // What is durable stays durable, whatever has become of the writer since.
-    if (lsn <= this.durableLsn) return;
     await this.#commits.wait(lsn);
   }
 
