@@ -1,9 +1,6 @@
-import type { RecordInput } from "@stonewal/record";
-
 interface Entry {
-  /** `undefined`: only wants to know that there is room. */
-  readonly record: RecordInput | undefined;
-  readonly resolve: (lsn: number) => void;
+  /** Answers whether it is done with this entry; throws what can't be helped by waiting. */
+  readonly attempt: () => boolean;
   readonly reject: (error: Error) => void;
 }
 
@@ -11,21 +8,24 @@ interface Entry {
  * Those for whom there was no room in the log, in order of arrival: nobody who comes later gets an LSN before them.
  */
 export class RoomQueue {
-  readonly #append: (record: RecordInput | undefined) => number | undefined;
   #entries: Entry[] = [];
-
-  /** `append` answers `undefined` while there is no room, and throws what can't be helped by waiting. */
-  constructor(append: (record: RecordInput | undefined) => number | undefined) {
-    this.#append = append;
-  }
 
   get waiting(): number {
     return this.#entries.length;
   }
 
-  /** Resolves to the record's LSN once it has been appended. */
-  enter(record: RecordInput | undefined): Promise<number> {
-    const entered = new Promise<number>((resolve, reject) => this.#entries.push({ record, resolve, reject }));
+  /**
+   * Resolves to what `append` answers, once that isn't `undefined`: there was no room. Rejects with what it throws.
+   */
+  enter<T>(append: () => T | undefined): Promise<T> {
+    const entered = new Promise<T>((resolve, reject) => {
+      const attempt = () => {
+        const appended = append();
+        if (appended !== undefined) resolve(appended);
+        return appended !== undefined;
+      };
+      this.#entries.push({ attempt, reject });
+    });
     this.retry();
     return entered;
   }
@@ -35,9 +35,7 @@ export class RoomQueue {
     while (this.#entries.length > 0) {
       const entry = this.#entries[0] as Entry;
       try {
-        const lsn = this.#append(entry.record);
-        if (lsn === undefined) return;
-        entry.resolve(lsn);
+        if (!entry.attempt()) return;
       } catch (error) {
         entry.reject(error as Error);
       }

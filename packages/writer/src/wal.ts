@@ -23,6 +23,11 @@ import { RoomQueue } from "./room-queue.js";
 import type { LiveSegment, SegmentStart, SegmentStore, Spare } from "./segment-store.js";
 import type { Counters, Protection as ProtectionState, WalStats } from "./stats.js";
 
+function checkBatch(records: readonly RecordInput[]): void {
+  if (Array.isArray(records) && records.length > 0) return;
+  throw new WalError("WAL_ARGUMENT", "a batch needs at least one record");
+}
+
 /** What opening a log has put together; see `open.ts`. */
 export interface WalParts {
   readonly io: IoBackend;
@@ -63,7 +68,7 @@ export class Wal {
   readonly #assembler: FrameAssembler;
   readonly #commits: GroupCommit;
   readonly #protection: Protection;
-  readonly #room: RoomQueue;
+  readonly #room = new RoomQueue();
   readonly #holds: Holds;
   readonly #view: LogView;
   readonly #store: SegmentStore;
@@ -130,7 +135,6 @@ export class Wal {
       // Recovery has made everything before the position durable.
       { lsn: position.nextLsn - 1, watermark: position.frameNumber },
     );
-    this.#room = new RoomQueue((record) => this.#appendNow(record));
     this.#holds = new Holds(settings.maxHeldBytes);
     this.#view = this.#makeView();
   }
@@ -203,9 +207,7 @@ export class Wal {
    * where they don't fit into one frame together.
    */
   appendBatch(records: readonly RecordInput[]): { firstLsn: number; lastLsn: number } {
-    if (!Array.isArray(records) || records.length === 0) {
-      throw new WalError("WAL_ARGUMENT", "a batch needs at least one record");
-    }
+    checkBatch(records);
     return this.#appendInOrder(() => this.#assembler.appendBatch(records));
   }
 
@@ -216,22 +218,19 @@ export class Wal {
    * Rejects as `append` throws, and with `WAL_POISONED` if the record can't be made durable.
    */
   async commit(record: RecordInput): Promise<number> {
-    this.#checkUsable();
-    let lsn: number | undefined;
-    try {
-      if (this.#room.waiting === 0) lsn = this.#tryAppend(record);
-    } catch (error) {
-      if (!(error instanceof WalError) || error.code !== "WAL_NO_SPACE") throw error;
-      // There was no space when it was last looked for; perhaps there is now.
-      await this.#prepareSpare();
-      this.#checkUsable();
-    }
-    return this.#commits.wait(lsn ?? (await this.#room.enter(record)));
+    // Without `await` where there is room: the LSN is given, and the payload copied, before this returns.
+    const append = () => this.#assembler.append(record);
+    return this.#commits.wait(this.#appendAtOnce(append) ?? (await this.#appendInTurn(append)));
   }
 
-  /** `appendBatch`, and resolves when the batch is durable. Rejects as `appendBatch` throws. */
+  /**
+   * `appendBatch`, and resolves when the batch is durable. Waits its turn where `commit` would, and rejects as `appendBatch`
+   * throws otherwise.
+   */
   async commitBatch(records: readonly RecordInput[]): Promise<{ firstLsn: number; lastLsn: number }> {
-    const range = this.appendBatch(records);
+    checkBatch(records);
+    const append = () => this.#assembler.appendBatch(records);
+    const range = this.#appendAtOnce(append) ?? (await this.#appendInTurn(append));
     await this.#commits.wait(range.lastLsn);
     return range;
   }
@@ -261,7 +260,7 @@ export class Wal {
    */
   async ready(): Promise<void> {
     this.#checkUsable();
-    await this.#room.enter(undefined);
+    await this.#room.enter(() => this.#hasRoom());
   }
 
   #appendInOrder<T>(append: () => T): T {
@@ -306,22 +305,40 @@ export class Wal {
     return this.#segmentWanted(new WalError("WAL_BACKPRESSURE", "the next segment is still being prepared"));
   }
 
-  #tryAppend(record: RecordInput): number | undefined {
+  /** `undefined`: it has to wait. */
+  #appendAtOnce<T>(append: () => T): T | undefined {
+    this.#checkUsable();
+    if (this.#room.waiting > 0) return undefined;
     try {
-      return this.#guarded(() => this.#assembler.append(record));
+      return this.#tryAppend(append);
+    } catch (error) {
+      // There was no space when it was last looked for; perhaps there is now.
+      if (error instanceof WalError && error.code === "WAL_NO_SPACE") return undefined;
+      throw error;
+    }
+  }
+
+  async #appendInTurn<T>(append: () => T): Promise<T> {
+    if (this.#spareError !== undefined) await this.#prepareSpare();
+    this.#checkUsable();
+    return this.#room.enter(() => this.#tryAppend(append));
+  }
+
+  #tryAppend<T>(append: () => T): T | undefined {
+    try {
+      return this.#guarded(append);
     } catch (error) {
       if (error instanceof WalError && error.code === "WAL_BACKPRESSURE") return undefined;
       throw error;
     }
   }
 
-  /** For the queue of those who wait for room: undefined where there still is none. */
-  #appendNow(record: RecordInput | undefined): number | undefined {
-    if (record !== undefined) return this.#tryAppend(record);
+  /** `undefined` while what was refused last would be refused again. */
+  #hasRoom(): true | undefined {
     const obstacle = this.#obstacle();
     if (obstacle?.code === "WAL_BACKPRESSURE") return undefined;
     if (obstacle !== undefined) throw obstacle;
-    if (!this.#assembler.stillRefused) return 0;
+    if (!this.#assembler.stillRefused) return true;
     if (this.#assembler.refusal?.lacks === "segment" && this.#spareError !== undefined)
       throw this.#spareError;
     return undefined;

@@ -175,6 +175,20 @@ describe("room", () => {
     await wal.close();
   });
 
+  test("batches wait for room too, and commits behind them do not overtake", async () => {
+    const wal = await openOn(makeDisk());
+    const payload = new Uint8Array(15_000);
+    const results = await Promise.all(
+      Array.from({ length: 20 }, async (_, i) => {
+        if (i % 2 === 0) return wal.commit({ payload });
+        return (await wal.commitBatch([{ payload }, { payload }])).lastLsn;
+      }),
+    );
+    expect(results).toEqual(results.toSorted((a, b) => a - b));
+    expect(wal.durableLsn).toBe(30);
+    await wal.close();
+  });
+
   test("a loop that waits with ready() whenever append is refused ends", async () => {
     const wal = await openOn(makeDisk());
     for (let appended = 0; appended < 40; ) {
