@@ -16,7 +16,7 @@ std::shared_ptr<PwriteFile> PwriteFileOf(const Napi::CallbackInfo& info) {
 
 Failure Run(const ChainStep& step) {
   PwriteFile& file = static_cast<PwriteFile&>(*step.file);
-  return step.write ? file.Write(step.data, step.length, step.offset, step.durable) : file.Sync();
+  return step.write ? file.Write(step) : file.Sync();
 }
 
 // submit(files, arenas, steps, count, done)

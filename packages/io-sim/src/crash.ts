@@ -4,12 +4,12 @@ import type { RandomStream } from "./random-stream.js";
 
 /** One thing that a crash decides: option 0 is always what was durable, the last of those that are not torn is the newest. */
 export interface CrashChoice {
-  readonly what: "sector" | "length" | "entry";
+  readonly what: "sector" | "length" | "entry" | "untorn";
   /** How many outcomes there are, torn ones included. */
   readonly options: number;
   /** How many of them, at the end, are a torn sector: zeros, then garbage. */
   readonly torn: number;
-  /** For a sector: its number in its file; for an entry: what was done. */
+  /** For a sector: its number in its file; for an entry: what was done; for an untorn write: where. */
   readonly detail: number | string;
 }
 
@@ -30,6 +30,9 @@ export function chooser(policy: CrashPolicy, random: RandomStream): (choice: Cra
     return option;
   };
 }
+
+/** One thing that a sector may be after a crash. */
+type Outcome = Pick<SectorVersion, "bytes" | "untorn">;
 
 /** Turns what was volatile into what the disk has after the power came back. */
 export function crashDisk(
@@ -55,10 +58,18 @@ function crashFile(
     for (const sector of file.sectorsOf(write))
       inFlight.set(sector, [...(inFlight.get(sector) ?? []), write]);
   const sectors = [...new Set([...file.dirty.keys(), ...inFlight.keys()])].sort((a, b) => a - b);
+  const arrived = arrivedWhole(file, sectors, choose);
   for (const sector of sectors) {
-    const options = versionsAfter(file, sector, cuts);
-    for (const write of inFlight.get(sector) ?? []) options.push(file.patched(sector, write));
-    const torn = tornSectors && inFlight.has(sector) ? 2 : 0;
+    const writes = inFlight.get(sector) ?? [];
+    const outcomes = versionsAfter(file, sector, cuts);
+    for (const write of writes) {
+      outcomes.push({
+        bytes: file.patched(sector, write),
+        untorn: write.untorn === true ? write : undefined,
+      });
+    }
+    const options = possible(outcomes, arrived).map(({ bytes }) => bytes);
+    const torn = tornSectors && writes.some((write) => write.untorn !== true) ? 2 : 0;
     const count = options.length + torn;
     const choice = count === 1 ? 0 : choose({ what: "sector", options: count, torn, detail: sector });
     const bytes =
@@ -67,6 +78,37 @@ function crashFile(
     file.putDurable(sector, bytes);
   }
   file.forgetVolatile();
+}
+
+/** Decides of each untorn write that is not synced whether it is on the disk: all of its sectors, or none. */
+function arrivedWhole(
+  file: FileContents,
+  sectors: readonly number[],
+  choose: (choice: CrashChoice) => number,
+): ReadonlyMap<WriteInFlight, boolean> {
+  const writes = new Set<WriteInFlight>();
+  for (const sector of sectors) {
+    for (const { untorn } of file.dirty.get(sector) ?? []) if (untorn !== undefined) writes.add(untorn);
+  }
+  for (const write of file.inFlight) if (write.untorn === true) writes.add(write);
+  return new Map(
+    [...writes].map((write) => {
+      const detail = `${write.offset}+${write.length}`;
+      return [write, choose({ what: "untorn", options: 2, torn: 0, detail }) === 1];
+    }),
+  );
+}
+
+/** What a sector may be: nothing older than the last untorn write that is there, and nothing of one that isn't. */
+function possible(
+  outcomes: readonly Outcome[],
+  arrived: ReadonlyMap<WriteInFlight, boolean>,
+): readonly Outcome[] {
+  const is = (there: boolean) => (outcome: Outcome) =>
+    outcome.untorn !== undefined && arrived.get(outcome.untorn) === there;
+  const gone = is(false);
+  const floor = outcomes.findLastIndex(is(true));
+  return outcomes.slice(Math.max(0, floor)).filter((outcome) => !gone(outcome));
 }
 
 /** Chooses the length, and with it how many cuts of the file have reached the disk. */
@@ -84,11 +126,12 @@ function crashLength(file: FileContents, choose: (choice: CrashChoice) => number
 }
 
 /** What a sector may be once `cuts` cuts are on the disk: nothing older than the last of them, nothing that came after a later one. */
-function versionsAfter(file: FileContents, sector: number, cuts: number): Uint8Array[] {
+function versionsAfter(file: FileContents, sector: number, cuts: number): Outcome[] {
   const versions: readonly SectorVersion[] = (file.dirty.get(sector) ?? []).filter(
     (version) => version.cuts <= cuts,
   );
   const floor = versions.findLastIndex((version) => version.cut);
-  const allowed = versions.slice(Math.max(0, floor)).map((version) => version.bytes);
-  return floor === -1 ? [file.durable.get(sector) ?? new Uint8Array(file.sectorBytes), ...allowed] : allowed;
+  const allowed = versions.slice(Math.max(0, floor));
+  const durable = file.durable.get(sector) ?? new Uint8Array(file.sectorBytes);
+  return floor === -1 ? [{ bytes: durable, untorn: undefined }, ...allowed] : allowed;
 }

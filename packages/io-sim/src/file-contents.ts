@@ -11,6 +11,8 @@ export interface SectorVersion {
   readonly cuts: number;
   /** Made by a cut: whoever sees the file cut cannot see an older version of the sector. */
   readonly cut: boolean;
+  /** The untorn write that made it: at a crash all of its sectors get as far as this, or none does. */
+  readonly untorn: WriteInFlight | undefined;
 }
 
 /** A length that the file had, not yet synced. */
@@ -26,6 +28,8 @@ export interface WriteInFlight {
   /** `undefined`: zeros. */
   readonly bytes: Uint8Array | undefined;
   readonly length: number;
+  /** At a crash it is there whole, or not at all. */
+  readonly untorn?: boolean;
 }
 
 const ZERO_SECTORS = new Map<number, Uint8Array>();
@@ -143,7 +147,14 @@ export class FileContents {
 
   /** A write has completed: its bytes are readable, and volatile. */
   apply(write: WriteInFlight, stamp: number): void {
-    for (const sector of this.sectorsOf(write)) this.#push(sector, this.patched(sector, write), stamp, false);
+    for (const sector of this.sectorsOf(write))
+      this.#push(
+        sector,
+        this.patched(sector, write),
+        stamp,
+        false,
+        write.untorn === true ? write : undefined,
+      );
     const end = write.offset + write.length;
     if (end > this.length) this.setLength(end, stamp);
   }
@@ -168,8 +179,8 @@ export class FileContents {
     }
   }
 
-  #push(sector: number, bytes: Uint8Array, stamp: number, cut: boolean): void {
-    const version = { bytes, stamp, cut, cuts: this.cuts };
+  #push(sector: number, bytes: Uint8Array, stamp: number, cut: boolean, untorn?: WriteInFlight): void {
+    const version = { bytes, stamp, cut, cuts: this.cuts, untorn };
     const versions = this.dirty.get(sector);
     if (versions === undefined) this.dirty.set(sector, [version]);
     else versions.push(version);
@@ -216,11 +227,15 @@ export class FileContents {
   /** A sync has failed: the pages are clean for the kernel and go on being read from its cache, and the disk keeps what it had, or `reached`. */
   dropDirty(stamp: number, reached: (sector: number) => boolean, range?: WriteInFlight): void {
     const concerned = range && new Set(this.sectorsOf(range));
+    const together = new Map<WriteInFlight, boolean>();
     for (const [sector, versions] of [...this.dirty].sort(([a], [b]) => a - b)) {
       const newest = versions.findLast((version) => version.stamp <= stamp);
       if (newest === undefined || concerned?.has(sector) === false) continue;
       const later = versions.filter((version) => version.stamp > stamp);
-      if (reached(sector)) this.putDurable(sector, newest.bytes);
+      const { untorn } = newest;
+      const arrived = (untorn === undefined ? undefined : together.get(untorn)) ?? reached(sector);
+      if (untorn !== undefined) together.set(untorn, arrived);
+      if (arrived) this.putDurable(sector, newest.bytes);
       else this.dropped.set(sector, newest.bytes);
       if (later.length === 0) this.dirty.delete(sector);
       else this.dirty.set(sector, later);

@@ -1,4 +1,4 @@
-import { IoError } from "@stonewal/io";
+import { IoError, type UntornLimits } from "@stonewal/io";
 import type { DirectoryTree } from "./directory-tree.js";
 import { type FaultOperation, type FaultRule, Faults, injected } from "./faults.js";
 import type { FileContents } from "./file-contents.js";
@@ -12,6 +12,7 @@ export interface DiskShape {
   /** O_DIRECT works here. */
   readonly direct: boolean;
   readonly tornSectors: boolean;
+  readonly untornWriteBytes: UntornLimits | undefined;
 }
 
 /** What processes on one simulated machine share: the disk, its names, the clock, the schedule, the faults. */

@@ -8,6 +8,7 @@ import {
   type IoLock,
   type OpenOptions,
   type Step,
+  untornRefusal,
 } from "@stonewal/io";
 import { Directory } from "./directory-tree.js";
 import type { FaultOperation } from "./faults.js";
@@ -74,7 +75,7 @@ export class SimBackend implements IoBackend, FileOwner {
         direct: shape.direct ? { alignment: shape.directAlignment } : undefined,
         directUnavailable: shape.direct ? undefined : "this simulated disk was made without O_DIRECT",
         physicalBlockBytes: shape.sectorBytes,
-        atomicWriteBytes: 0,
+        atomicWriteBytes: shape.direct ? (shape.untornWriteBytes?.max ?? 0) : 0,
         fileSystem: "sim",
         remote: false,
         durableWrite: "simulated",
@@ -127,13 +128,14 @@ export class SimBackend implements IoBackend, FileOwner {
     if (step.kind === "sync") return () => syncOperation(this.#machine, file);
     if (step.kind !== "write")
       throw new IoError("IO_ARGUMENT", `step ${index}: unknown kind`, { step: index, path });
-    const { region, offset, durable = false } = step;
+    const { region, offset, durable = false, untorn = false } = step;
     const { arena, start, length } = region;
     const problem =
       regionProblem(region, 1, path, index) ??
       rangeProblem(offset, length, path, index) ??
       file.misalignment(start, length, offset, index) ??
-      file.notWritable(index);
+      file.notWritable(index) ??
+      (untorn ? untornRefusal(file, length, offset, index) : undefined);
     if (problem !== undefined) throw problem;
     const bytes = arena.bytes.slice(start, start + length);
     const verify = (): void => {
@@ -146,7 +148,7 @@ export class SimBackend implements IoBackend, FileOwner {
       this.#violation(error);
       throw error;
     };
-    return () => writeOperation(this.#machine, file, { offset, bytes, length }, durable, verify);
+    return () => writeOperation(this.#machine, file, { offset, bytes, length, untorn }, durable, verify);
   }
 
   makeDirectory(path: string): Promise<void> {

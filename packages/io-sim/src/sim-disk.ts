@@ -1,3 +1,4 @@
+import type { UntornLimits } from "@stonewal/io";
 import { type CrashPolicy, chooser, crashDisk } from "./crash.js";
 import { DirectoryTree } from "./directory-tree.js";
 import type { Fault, FaultRule } from "./faults.js";
@@ -19,6 +20,11 @@ export interface SimDiskOptions {
   readonly capacityBytes?: number;
   /** A crash may turn a sector in flight into zeros or garbage. Default true. */
   readonly tornSectors?: boolean;
+  /**
+   * What direct files offer of untorn writes: a crash, a kill or a failed sync leaves each of them whole or not at all. Not of
+   * the file's length: a write beyond its end may be cut off with it. Default: none.
+   */
+  readonly untornWriteBytes?: UntornLimits;
   /** What `crash()` and `crashAfter()` do with what was not synced. Default `random`. */
   readonly crashPolicy?: CrashPolicy;
   /** Wall-clock time at the start, milliseconds since the Unix epoch. Default 2026-01-01. */
@@ -50,12 +56,14 @@ export class SimDisk {
       direct = true,
       tornSectors = true,
     } = options;
-    for (const [name, value] of Object.entries({ sectorBytes, directAlignment }))
+    const { untornWriteBytes } = options;
+    const sizes = { sectorBytes, directAlignment, ...untornWriteBytes };
+    for (const [name, value] of Object.entries(sizes))
       if (!Number.isInteger(value) || value < 1 || value & (value - 1))
         throw new RangeError(`${name} must be a power of two`);
     this.crashPolicy = options.crashPolicy ?? "random";
     const { capacityBytes = Number.POSITIVE_INFINITY, startTime = Date.UTC(2026, 0, 1) } = options;
-    const shape = { sectorBytes, directAlignment, direct, tornSectors };
+    const shape = { sectorBytes, directAlignment, direct, tornSectors, untornWriteBytes };
     this.#machine = this.#makeMachine(
       seed,
       shape,
@@ -136,11 +144,12 @@ export class SimDisk {
     for (const file of tree.files()) {
       for (const write of [...file.inFlight]) {
         file.inFlight.delete(write);
+        const parts = write.untorn === true ? 1 : file.sectorsOf(write).length;
         const length = Math.min(
           write.length,
-          fate.below(file.sectorsOf(write).length + 1) * file.sectorBytes,
+          fate.below(parts + 1) * (write.untorn === true ? write.length : file.sectorBytes),
         );
-        const done = { offset: write.offset, bytes: write.bytes?.subarray(0, length), length };
+        const done = { ...write, bytes: write.bytes?.subarray(0, length), length };
         if (length > 0) file.apply(done, this.#machine.stamp());
       }
       file.syncing = false;
@@ -160,15 +169,7 @@ export class SimDisk {
    */
   clone(seed = this.#machine.seed): SimDisk {
     const { shape, capacityBytes, tree, time } = this.#machine;
-    const { sectorBytes, directAlignment, direct, tornSectors } = shape;
-    const copy = new SimDisk({
-      seed,
-      sectorBytes,
-      directAlignment,
-      direct,
-      tornSectors,
-      crashPolicy: this.crashPolicy,
-    });
+    const copy = new SimDisk({ seed, crashPolicy: this.crashPolicy });
     copy.#machine = copy.#makeMachine(seed, shape, capacityBytes, tree.copy(), time.copy());
     return copy;
   }

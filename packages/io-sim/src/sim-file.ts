@@ -1,4 +1,4 @@
-import { IoError, type IoFile, type Region } from "@stonewal/io";
+import { IoError, type IoFile, type Region, type UntornLimits } from "@stonewal/io";
 import { injected } from "./faults.js";
 import type { FileContents } from "./file-contents.js";
 import type { Machine } from "./machine.js";
@@ -23,6 +23,7 @@ export class SimFile implements IoFile, OpenState {
   readonly path: string;
   readonly direct: boolean;
   readonly alignment: number;
+  readonly untornWriteBytes: UntornLimits | undefined;
   readonly contents: FileContents;
   readonly owner: FileOwner;
   readonly #machine: Machine;
@@ -45,6 +46,7 @@ export class SimFile implements IoFile, OpenState {
     this.path = about.path;
     this.direct = about.direct;
     this.alignment = about.direct ? machine.shape.directAlignment : 1;
+    this.untornWriteBytes = about.direct ? machine.shape.untornWriteBytes : undefined;
     this.#writable = about.writable;
     // A new open file is told of failures from now on only: that is why an earlier one can be missed.
     this.errorsSeen = contents.writeBackErrors;

@@ -50,7 +50,8 @@ export function* writeOperation(
     }
     if (fault?.effect === "slow") yield* slowly();
     const count = transferred(machine, open.contents, remaining, fault);
-    const fitting = Math.max(0, Math.min(count, machine.room(open.contents) - remaining.offset));
+    const room = Math.max(0, Math.min(count, machine.room(open.contents) - remaining.offset));
+    const fitting = write.untorn === true && room < count ? 0 : room;
     if (fitting > 0) yield* inFlight(machine, open, part(remaining, 0, fitting), verify);
     if (fitting < count) throw noSpace(open.path);
     if (fault !== undefined && isFailure(fault)) throw injected(fault, "pwritev2", open.path);
@@ -79,6 +80,8 @@ function transferred(
   fault: FaultRule | undefined,
 ): number {
   if (fault === undefined || fault.effect === "slow") return write.length;
+  // Never in part.
+  if (write.untorn === true) return fault.effect === "short" ? write.length : 0;
   if (fault.effect === "short" && fault.bytes !== undefined) return Math.min(fault.bytes, write.length);
   if (fault.effect !== "short" && fault.effect !== "partial") return 0;
   const sectors = contents.sectorsOf(write);
@@ -95,7 +98,7 @@ function* inFlight(
   const { contents, path } = open;
   const where = `${path} ${write.offset}+${write.length}`;
   contents.inFlight.add(write);
-  machine.note(`write ${where} ${fingerprint(write.bytes)}`);
+  machine.note(`write ${where} ${fingerprint(write.bytes)}${write.untorn === true ? " untorn" : ""}`);
   try {
     yield;
     verify();
@@ -156,7 +159,7 @@ function earlierFailure(path: string, syscall: string): IoError {
 }
 
 function part(write: WriteInFlight, from: number, to: number): WriteInFlight {
-  return { offset: write.offset + from, bytes: write.bytes?.subarray(from, to), length: to - from };
+  return { ...write, offset: write.offset + from, bytes: write.bytes?.subarray(from, to), length: to - from };
 }
 
 /** Of a write's bytes, so that two traces agree only if the bytes did (FNV-1a, 32 bits). */

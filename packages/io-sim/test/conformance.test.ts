@@ -39,7 +39,7 @@ describe("the simulated disk keeps every promise of IoBackend", () => {
     direct: true,
     checksum: false,
     async setup() {
-      disk = new SimDisk({ seed: 11 });
+      disk = new SimDisk({ seed: 11, untornWriteBytes: { min: 4096, max: 65536 } });
       const io = disk.mount();
       await io.makeDirectory("/test");
       await io.close();

@@ -13,8 +13,8 @@
 
 namespace stonewal {
 
-std::shared_ptr<OpenFile> MakeFile(int descriptor, bool direct, uint32_t alignment) {
-  return std::make_shared<RingFile>(descriptor, direct, alignment);
+std::shared_ptr<OpenFile> MakeFile(int descriptor, bool direct, const WriteLimits& limits) {
+  return std::make_shared<RingFile>(descriptor, direct, limits);
 }
 
 namespace {
@@ -102,7 +102,9 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
       step.data = from.data;
       step.length = from.length;
       step.offset = from.offset;
-      if (step.file->direct()) step.registered_arena = UseArena(env, loop, from.arena);
+      step.untorn = from.untorn;
+      // The kernel takes RWF_ATOMIC from plain memory only, and answers EINVAL to a registered buffer.
+      if (step.file->direct() && !step.untorn) step.registered_arena = UseArena(env, loop, from.arena);
     }
     steps.push_back(std::move(step));
   }

@@ -152,6 +152,8 @@ Chain::Verdict Chain::JudgeWrite(const Piece& piece) {
     }
   }
   uint32_t written = std::min(static_cast<uint32_t>(piece.result), piece.length);
+  // A rest written by a second request would be a write that can be torn between the two.
+  if (step.untorn && written < step.length) return Fail(Failed(EIO, "write", NameOf(step.move)));
   // A direct write cut short inside a block: go on from the block's start, with the same bytes.
   if (file.direct() && written < piece.length) written -= written % file.alignment();
   if (written == 0) {

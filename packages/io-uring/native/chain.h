@@ -32,6 +32,7 @@ struct Step {
   uint8_t* data = nullptr;  // null: kSync, kZeros
   uint64_t length = 0;
   int64_t offset = 0;
+  bool untorn = false;  // of a write: RWF_ATOMIC
   int registered_arena = -1;  // index in the ring's table of registered buffers
 };
 

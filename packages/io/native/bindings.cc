@@ -61,7 +61,8 @@ FileHandle FileOf(const Napi::CallbackInfo& info, size_t index) {
 
 namespace {
 
-enum StepKind { kSync = 0, kWrite = 1, kDurableWrite = 2 };
+// Bits of a step's kind; none: a sync.
+enum StepKind : uint32_t { kWrite = 1, kDurable = 2, kUntorn = 4 };
 
 }  // namespace
 
@@ -90,8 +91,9 @@ bool ChainOf(const Napi::CallbackInfo& info, size_t first, std::vector<ChainStep
       Misuse(env, "submit: not a file");
       return false;
     }
-    const double kind = fields[4 * i];
-    ChainStep step{*file, kind != kSync, kind == kDurableWrite, nullptr, 0, 0, nullptr};
+    const uint32_t kind = static_cast<uint32_t>(fields[4 * i]);
+    ChainStep step{
+        *file, (kind & kWrite) != 0, (kind & kDurable) != 0, (kind & kUntorn) != 0, nullptr, 0, 0, nullptr};
     if (step.write) {
       View arena;
       const double start = fields[4 * i + 1];
@@ -141,7 +143,7 @@ bool CountsOf(const Napi::CallbackInfo& info, size_t first, size_t number, int64
 
 namespace {
 
-// open(path, access: 0 read | 1 write | 2 create, direct, done(…, [handle, alignment]))
+// open(path, access: 0 read | 1 write | 2 create, direct, done(…, [handle, alignment, untorn min, untorn max]))
 Napi::Value Open(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
   const Access access = static_cast<Access>(info[1].As<Napi::Number>().Int32Value());
@@ -150,14 +152,15 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   Start(
       info, Napi::Value(), [=]() { return OpenFile::Open(path, access, direct, opened.get()); },
       [opened](napi_env env) -> napi_value {
-        napi_value pair = nullptr;
-        const napi_value handle = MakeHandle<FileHandle>(env, *opened);
-        const napi_value alignment = Number(env, (*opened)->alignment());
-        if (handle == nullptr || alignment == nullptr || napi_create_array_with_length(env, 2, &pair) != napi_ok ||
-            napi_set_element(env, pair, 0, handle) != napi_ok || napi_set_element(env, pair, 1, alignment) != napi_ok) {
-          return nullptr;
+        const WriteLimits& limits = (*opened)->limits();
+        const napi_value values[] = {MakeHandle<FileHandle>(env, *opened), Number(env, limits.alignment),
+                                     Number(env, limits.untorn_min), Number(env, limits.untorn_max)};
+        napi_value answer = nullptr;
+        if (napi_create_array_with_length(env, 4, &answer) != napi_ok) return nullptr;
+        for (uint32_t i = 0; i < 4; i++) {
+          if (values[i] == nullptr || napi_set_element(env, answer, i, values[i]) != napi_ok) return nullptr;
         }
-        return pair;
+        return answer;
       });
   return info.Env().Undefined();
 }

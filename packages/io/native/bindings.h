@@ -72,6 +72,7 @@ struct ChainStep {
   FileHandle file;
   bool write;
   bool durable;
+  bool untorn;
   uint8_t* data;
   size_t length;
   int64_t offset;

@@ -33,13 +33,14 @@ struct FileFacts {
   bool direct_known = false;
   uint32_t direct_memory = 0;
   uint32_t direct_offset = 0;
+  uint32_t atomic_write_min = 0;
   uint32_t atomic_write_max = 0;
 };
 
 #if defined(__linux__)
 
 // The kernel's struct statx. Declared here because the fields wanted are younger than the C library this is built
-// with (direct I/O: Linux 6.1, atomic writes: 6.11). The layout is fixed; older kernels leave the tail zero.
+// with (direct I/O: Linux 6.1, atomic writes: 6.11, their optimum: 6.16). The layout is fixed; older kernels leave the tail zero.
 struct KernelStatx {
   uint32_t mask;
   uint8_t until_direct[148];
@@ -48,11 +49,14 @@ struct KernelStatx {
   uint64_t subvol;            // 160
   uint32_t atomic_unit_min;   // 168
   uint32_t atomic_unit_max;   // 172
-  uint8_t rest[80];
+  uint32_t until_optimum[2];  // 176
+  uint32_t atomic_unit_opt;   // 184
+  uint8_t rest[68];
 };
 static_assert(sizeof(KernelStatx) == 256, "struct statx is 256 bytes");
 static_assert(offsetof(KernelStatx, dio_mem_align) == 152, "layout of struct statx");
 static_assert(offsetof(KernelStatx, atomic_unit_max) == 172, "layout of struct statx");
+static_assert(offsetof(KernelStatx, atomic_unit_opt) == 184, "layout of struct statx");
 
 constexpr unsigned kStatxDioAlign = 0x2000;
 constexpr unsigned kStatxWriteAtomic = 0x10000;
@@ -68,7 +72,14 @@ FileFacts FactsOf(int fd) {
     facts.direct_memory = answer.dio_mem_align;
     facts.direct_offset = answer.dio_offset_align;
   }
-  if (answer.mask & kStatxWriteAtomic) facts.atomic_write_max = answer.atomic_unit_max;
+  if (answer.mask & kStatxWriteAtomic) {
+    facts.atomic_write_min = answer.atomic_unit_min;
+    facts.atomic_write_max = answer.atomic_unit_max;
+    // Up to here the device does it; beyond, XFS writes elsewhere and swaps extents, which costs more than a second copy.
+    if (answer.atomic_unit_opt != 0) facts.atomic_write_max = std::min(facts.atomic_write_max, answer.atomic_unit_opt);
+    const bool sane = facts.atomic_write_min != 0 && facts.atomic_write_min <= facts.atomic_write_max;
+    if (!sane) facts.atomic_write_min = facts.atomic_write_max = 0;
+  }
   return facts;
 }
 
@@ -142,12 +153,12 @@ bool TryWrite(int fd, size_t length, bool dsync) {
 
 }  // namespace
 
-Failure MakeDirect(int fd, uint32_t* alignment) {
+Failure MakeDirect(int fd, WriteLimits* limits) {
 #if defined(__APPLE__)
   // Not past the cache by contract as O_DIRECT is, but the nearest there is; it takes any alignment. A page, so that
   // a program that works here works on Linux.
   if (fcntl(fd, F_NOCACHE, 1) != 0) return Failed(errno, "open", "fcntl(F_NOCACHE)");
-  *alignment = kArenaAlignment;
+  limits->alignment = kArenaAlignment;
   return Failure();
 #else
   const int flags = fcntl(fd, F_GETFL);
@@ -167,7 +178,9 @@ Failure MakeDirect(int fd, uint32_t* alignment) {
   if (!PowerOfTwo(wanted) || facts.direct_memory > kArenaAlignment) {
     return Failed(EINVAL, "open", "statx(STATX_DIOALIGN)");
   }
-  *alignment = std::max(wanted, 512u);
+  limits->alignment = std::max(wanted, 512u);
+  limits->untorn_min = facts.atomic_write_min;
+  limits->untorn_max = facts.atomic_write_max;
   return Failure();
 #endif
 }
@@ -205,8 +218,9 @@ Failure ProbeDirectory(const std::string& path, DirectoryFacts* facts) {
 #if defined(__linux__)
   facts->atomic_write_max = FactsOf(fd).atomic_write_max;
 #endif
-  uint32_t alignment = 0;
-  facts->direct_failure = MakeDirect(fd, &alignment);
+  WriteLimits limits;
+  facts->direct_failure = MakeDirect(fd, &limits);
+  const uint32_t alignment = limits.alignment;
   if (!facts->direct_failure && writable && !TryWrite(fd, alignment, false)) {
     const int error = errno == 0 ? EIO : errno;
     // A device that fails has said nothing about what it supports: not to be taken for a "no", or a log would silently

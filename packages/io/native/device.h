@@ -11,9 +11,17 @@ namespace stonewal {
 // Arenas start at a multiple of this. No known device wants more for its memory; one that does is refused.
 constexpr uint32_t kArenaAlignment = 4096;
 
-// Switches an open file to direct I/O and tells what regions and offsets must be multiples of. EINVAL where the
-// file system has none.
-Failure MakeDirect(int fd, uint32_t* alignment);
+// What writes of one open file must look like. Untorn ones (RWF_ATOMIC): lengths from `untorn_min` to `untorn_max`; zeros
+// where nothing is promised.
+struct WriteLimits {
+  uint32_t alignment = 1;
+  uint32_t untorn_min = 0;
+  uint32_t untorn_max = 0;
+};
+
+// Switches an open file to direct I/O and tells what that needs, and what it offers. EINVAL where the file system has
+// none.
+Failure MakeDirect(int fd, WriteLimits* limits);
 
 struct DirectoryFacts {
   uint64_t file_system_type = 0;   // f_type of statfs (Linux)

@@ -15,6 +15,22 @@ namespace {
 
 std::atomic<bool> dsync_refused{false};
 
+#if defined(__linux__)
+
+// As the kernel has them; RWF_ATOMIC is younger than most headers.
+constexpr int kRwfDsync = 0x2;
+constexpr int kRwfAtomic = 0x40;
+
+// From one buffer: RWF_ATOMIC is refused for a list of them.
+ssize_t WriteWith(int flags, int fd, const uint8_t* data, size_t length, int64_t offset) {
+  struct iovec vector;
+  vector.iov_base = const_cast<uint8_t*>(data);
+  vector.iov_len = length;
+  return pwritev2(fd, &vector, 1, offset, flags);
+}
+
+#endif
+
 }  // namespace
 
 int SyncDescriptor(int fd, const char** syscall) {
@@ -42,13 +58,7 @@ bool DsyncWrites() {
 
 int64_t WriteDsync(int fd, const uint8_t* data, size_t length, int64_t offset) {
 #if defined(__linux__)
-#ifndef RWF_DSYNC
-  constexpr int RWF_DSYNC = 0x2;
-#endif
-  struct iovec vector;
-  vector.iov_base = const_cast<uint8_t*>(data);
-  vector.iov_len = length;
-  const ssize_t written = pwritev2(fd, &vector, 1, offset, RWF_DSYNC);
+  const ssize_t written = WriteWith(kRwfDsync, fd, data, length, offset);
   if (written < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
     dsync_refused.store(true, std::memory_order_relaxed);
     errno = EOPNOTSUPP;
@@ -64,6 +74,22 @@ int64_t WriteDsync(int fd, const uint8_t* data, size_t length, int64_t offset) {
 #endif
 }
 
+int64_t WriteUntorn(int fd, const uint8_t* data, size_t length, int64_t offset, bool dsync) {
+#if defined(__linux__)
+  const ssize_t written = WriteWith(kRwfAtomic | (dsync ? kRwfDsync : 0), fd, data, length, offset);
+  if (written < 0 && errno == ENOSYS) errno = EOPNOTSUPP;
+  return written;
+#else
+  (void)fd;
+  (void)data;
+  (void)length;
+  (void)offset;
+  (void)dsync;
+  errno = EOPNOTSUPP;
+  return -1;
+#endif
+}
+
 Failure OpenFile::Open(const std::string& path, Access access, bool direct, std::shared_ptr<OpenFile>* out) {
   int flags = O_CLOEXEC | (access == Access::kRead ? O_RDONLY : O_RDWR);
   if (access == Access::kCreate) flags |= O_CREAT | O_EXCL;
@@ -74,7 +100,7 @@ Failure OpenFile::Open(const std::string& path, Access access, bool direct, std:
   if (fd < 0) return Failed(errno, "open", "open");
 
   Failure failure;
-  uint32_t alignment = 1;
+  WriteLimits limits;
   struct stat facts;
   if (fstat(fd, &facts) != 0) {
     failure = Failed(errno, "open", "fstat");
@@ -82,7 +108,7 @@ Failure OpenFile::Open(const std::string& path, Access access, bool direct, std:
     // A directory, pipe or device: none of the promises (size, zeros, truncate, sync) hold there.
     failure = Failed(S_ISDIR(facts.st_mode) ? EISDIR : EOPNOTSUPP, "open", "open");
   } else if (direct) {
-    failure = MakeDirect(fd, &alignment);
+    failure = MakeDirect(fd, &limits);
   }
   if (failure) {
     close(fd);
@@ -91,7 +117,7 @@ Failure OpenFile::Open(const std::string& path, Access access, bool direct, std:
     if (access == Access::kCreate) unlink(path.c_str());
     return failure;
   }
-  *out = MakeFile(fd, direct, alignment);
+  *out = MakeFile(fd, direct, limits);
   return Failure();
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "device.h"
 #include "failure.h"
 
 namespace stonewal {
@@ -22,15 +23,16 @@ class OpenFile {
  public:
   static Failure Open(const std::string& path, Access access, bool direct, std::shared_ptr<OpenFile>* out);
 
-  OpenFile(int descriptor, bool direct, uint32_t alignment)
-      : fd_(descriptor), direct_(direct), alignment_(alignment) {}
+  OpenFile(int descriptor, bool direct, const WriteLimits& limits)
+      : fd_(descriptor), direct_(direct), limits_(limits) {}
   virtual ~OpenFile();
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
 
   int descriptor() const { return fd_.load(); }
   bool direct() const { return direct_; }
-  uint32_t alignment() const { return alignment_; }
+  uint32_t alignment() const { return limits_.alignment; }
+  const WriteLimits& limits() const { return limits_; }
 
   // Why nothing more may be done with the file: an earlier sync of it failed. No failure while none has.
   Failure Poisoned() const;
@@ -46,13 +48,13 @@ class OpenFile {
  private:
   std::atomic<int> fd_;
   const bool direct_;
-  const uint32_t alignment_;
+  const WriteLimits limits_;
   // errno of the first sync that failed, 0 while none has. Never cleared.
   std::atomic<int> poison_{0};
 };
 
 // Defined by each addon: an open file as it wants them, which knows how it moves data.
-std::shared_ptr<OpenFile> MakeFile(int descriptor, bool direct, uint32_t alignment);
+std::shared_ptr<OpenFile> MakeFile(int descriptor, bool direct, const WriteLimits& limits);
 
 // fdatasync, or where that does not reach the medium, what does.
 int SyncDescriptor(int fd, const char** syscall);
@@ -61,5 +63,7 @@ int SyncDescriptor(int fd, const char** syscall);
 bool DsyncWrites();
 // One write with RWF_DSYNC; -1 and EOPNOTSUPP where the kernel has none.
 int64_t WriteDsync(int fd, const uint8_t* data, size_t length, int64_t offset);
+// One write with RWF_ATOMIC, and RWF_DSYNC if `dsync`; -1 and EOPNOTSUPP where the kernel has none.
+int64_t WriteUntorn(int fd, const uint8_t* data, size_t length, int64_t offset, bool dsync);
 
 }  // namespace stonewal

@@ -44,6 +44,11 @@ export interface WriteStep {
    * may stand in for a `sync` only where no other write to the file is waiting for one.
    */
   readonly durable?: boolean;
+  /**
+   * After a crash the region is in the file whole, or not at all (RWF_ATOMIC). Says nothing about when it is durable. Only as
+   * the file's `untornWriteBytes` allows; anything else is refused, and never written without the promise.
+   */
+  readonly untorn?: boolean;
 }
 
 /** fdatasync: every write to `file` that completed before this step started is on stable storage after it. */
@@ -61,6 +66,12 @@ export interface OpenOptions {
   readonly direct?: boolean;
 }
 
+/** Lengths in bytes, both powers of two. A write of a power of two between them, at a multiple of its length, can be untorn. */
+export interface UntornLimits {
+  readonly min: number;
+  readonly max: number;
+}
+
 export interface IoFile {
   readonly path: string;
   readonly direct: boolean;
@@ -69,6 +80,11 @@ export interface IoFile {
    * reads and writes of this file: 1 when buffered. Anything else is refused with `IO_ALIGNMENT`, untouched.
    */
   readonly alignment: number;
+  /**
+   * Which writes of this file the device promises not to tear. Not there where it promises none, and of buffered files. A step
+   * `untorn` outside of it is refused whole: `IO_UNSUPPORTED` where there is none, `IO_ARGUMENT` for a wrong length or offset.
+   */
+  readonly untornWriteBytes?: UntornLimits | undefined;
   /** Length in bytes. */
   size(): Promise<number>;
   /**
@@ -147,7 +163,7 @@ export interface IoBackend {
    * an `IoError` whose `step` names the step; no later step was started, and the failed one may have been done in part.
    * A chain that is wrong in itself (alignment, bounds, an empty region, memory that is not an arena of this back end, a
    * file that is closed, another back end's or open for reading) is refused whole before anything is written, with
-   * `IO_ALIGNMENT`, `IO_CLOSED` or `IO_ARGUMENT` and the step. An empty chain resolves.
+   * `IO_ALIGNMENT`, `IO_CLOSED`, `IO_ARGUMENT` or `IO_UNSUPPORTED` and the step. An empty chain resolves.
    *
    * Chains are unordered among each other. Syncs of one file never overlap, and once one has failed every later or
    * concurrent step on that open file fails with `IO_SYNC_POISONED`: the kernel reports a write-back error once.

@@ -8,6 +8,7 @@ import { lifecycleTests } from "./conformance-lifecycle.js";
 import { lockTests } from "./conformance-locks.js";
 import { processTests } from "./conformance-processes.js";
 import { type ConformanceSubject, type ConformanceTest, scenarioTest } from "./conformance-subject.js";
+import { untornTests } from "./conformance-untorn.js";
 
 export type {
   ArmedFault,
@@ -31,6 +32,7 @@ export type {
 export function conformanceTests(subject: ConformanceSubject): ConformanceTest[] {
   return [
     ...chainTests(),
+    ...untornTests(),
     ...fileTests(),
     ...lifecycleTests(),
     ...arenaTests(),

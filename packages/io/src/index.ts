@@ -11,6 +11,8 @@ export type {
   Step,
   SyncStep,
   Timer,
+  UntornLimits,
   WriteStep,
 } from "./backend.js";
 export { IoError, type IoErrorCode, type IoErrorDetails, type IoOperation, ioErrorCode } from "./errors.js";
+export { fitsUntorn, untornRefusal } from "./untorn.js";

@@ -44,6 +44,7 @@ describe("the kit passes a back end that keeps every promise", () => {
 
 /** Which test has to notice which broken promise. */
 const NOTICED_BY: Readonly<Record<Defect, string>> = {
+  "untorn-silently-dropped": "untorn: a buffered file offers none",
   "arena-not-zeroed": "arena: zero-filled and of the size asked for",
   "arena-of-the-wrong-size-accepted": "arena: zero-filled and of the size asked for",
   "chain-names-the-wrong-step": "fault: EIO in step 1",

@@ -21,7 +21,7 @@ import { AddonFile, type FileOwner } from "./file.js";
 import { fileSystemName } from "./file-systems.js";
 import { InFlight } from "./in-flight.js";
 import { AddonLock } from "./lock.js";
-import { ACCESS, type DirectoryFacts, type Handle, type NativeAddon } from "./native.js";
+import { ACCESS, type DirectoryFacts, type Handle, type NativeAddon, type OpenedFile } from "./native.js";
 import { type DurableWriteName, probeDirectory } from "./probe.js";
 
 const MAX_RANDOM_BYTES = 2 ** 31 - 1;
@@ -86,13 +86,12 @@ export class AddonBackend implements IoBackend, FileOwner {
       const access = Object.hasOwn(ACCESS, options.access) ? ACCESS[options.access] : undefined;
       if (access === undefined) throw argumentError(`open: access ${String(options.access)}`, { path });
       const direct = options.direct === true;
-      const [handle, alignment] = await this.#openHandle(path, access, direct);
+      const opened = await this.#openHandle(path, access, direct);
       const file = new AddonFile(this.#native, this, {
         path,
         direct,
-        alignment,
         readOnly: options.access === "read",
-        handle,
+        opened,
       });
       this.#files.add(file);
       return file;
@@ -156,9 +155,9 @@ export class AddonBackend implements IoBackend, FileOwner {
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
-  async #openHandle(path: string, access: number, direct: boolean): Promise<[Handle, number]> {
+  async #openHandle(path: string, access: number, direct: boolean): Promise<OpenedFile> {
     try {
-      return await complete<[Handle, number]>(path, (done) => this.#native.open(path, access, direct, done));
+      return await complete<OpenedFile>(path, (done) => this.#native.open(path, access, direct, done));
     } catch (error) {
       if (!direct || !(error instanceof IoError) || error.errno !== "EINVAL") throw error;
       const facts = await complete<DirectoryFacts>(path, (done) =>

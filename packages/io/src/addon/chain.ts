@@ -1,5 +1,6 @@
-import type { Step } from "../backend.js";
+import type { Step, WriteStep } from "../backend.js";
 import type { IoError } from "../errors.js";
+import { untornRefusal } from "../untorn.js";
 import { rangeProblem, regionProblem } from "./arena.js";
 import { argumentError, failure, startCall } from "./failure.js";
 import { AddonFile, closedFile, type FileOwner, READ_ONLY } from "./file.js";
@@ -8,8 +9,9 @@ import {
   type Handle,
   type NativeAddon,
   NUMBERS_PER_STEP,
-  STEP_DURABLE_WRITE,
+  STEP_DURABLE,
   STEP_SYNC,
+  STEP_UNTORN,
   STEP_WRITE,
 } from "./native.js";
 
@@ -38,8 +40,16 @@ function refusal(chain: readonly Step[], owner: FileOwner): IoError | undefined 
     if (file.misaligned(region.start, region.length, offset)) {
       return file.misalignment(region.start, region.length, offset, index);
     }
+    if (step.untorn === true) {
+      const untorn = untornRefusal(file, region.length, offset, index);
+      if (untorn !== undefined) return untorn;
+    }
   }
   return undefined;
+}
+
+function kindOf(step: WriteStep): number {
+  return STEP_WRITE | (step.durable === true ? STEP_DURABLE : 0) | (step.untorn === true ? STEP_UNTORN : 0);
 }
 
 /** Hands chains to the addon. */
@@ -73,7 +83,7 @@ export class ChainRunner {
       const at = index * NUMBERS_PER_STEP;
       if (step.kind === "write") {
         arenas[index] = step.region.arena.bytes;
-        numbers[at] = step.durable === true ? STEP_DURABLE_WRITE : STEP_WRITE;
+        numbers[at] = kindOf(step);
         numbers[at + 1] = step.region.start;
         numbers[at + 2] = step.region.length;
         numbers[at + 3] = step.offset;

@@ -1,9 +1,9 @@
-import type { IoFile, Region } from "../backend.js";
+import type { IoFile, Region, UntornLimits } from "../backend.js";
 import { IoError } from "../errors.js";
 import { rangeProblem, regionProblem } from "./arena.js";
 import { argumentError, complete } from "./failure.js";
 import { InFlight } from "./in-flight.js";
-import type { Done, Handle, NativeAddon } from "./native.js";
+import type { Done, Handle, NativeAddon, OpenedFile } from "./native.js";
 
 export const READ_ONLY = "the file was opened for reading only";
 
@@ -18,6 +18,7 @@ export class AddonFile implements IoFile {
   readonly path: string;
   readonly direct: boolean;
   readonly alignment: number;
+  readonly untornWriteBytes: UntornLimits | undefined;
   readonly readOnly: boolean;
   readonly handle: Handle;
   readonly owner: FileOwner;
@@ -28,15 +29,17 @@ export class AddonFile implements IoFile {
   constructor(
     native: NativeAddon,
     owner: FileOwner,
-    facts: { path: string; direct: boolean; alignment: number; readOnly: boolean; handle: Handle },
+    facts: { path: string; direct: boolean; readOnly: boolean; opened: OpenedFile },
   ) {
     this.#native = native;
     this.owner = owner;
     this.path = facts.path;
     this.direct = facts.direct;
-    this.alignment = facts.alignment;
     this.readOnly = facts.readOnly;
-    this.handle = facts.handle;
+    const [handle, alignment, min, max] = facts.opened;
+    this.handle = handle;
+    this.alignment = alignment;
+    this.untornWriteBytes = max > 0 ? { min, max } : undefined;
   }
 
   get closed(): boolean {

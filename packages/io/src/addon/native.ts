@@ -27,13 +27,18 @@ export interface DirectoryFacts {
   readonly directSyscall: string;
 }
 
+/** A step's kind: a sync, or a write with what it is to be besides. */
 export const STEP_SYNC = 0;
 export const STEP_WRITE = 1;
-export const STEP_DURABLE_WRITE = 2;
+export const STEP_DURABLE = 2;
+export const STEP_UNTORN = 4;
 /** Numbers per step in what `submit` is given: kind, start, length, offset. */
 export const NUMBERS_PER_STEP = 4;
 
 export const ACCESS = { read: 0, write: 1, create: 2 } as const;
+
+/** `untornMax` 0: no untorn writes. */
+export type OpenedFile = readonly [handle: Handle, alignment: number, untornMin: number, untornMax: number];
 
 export type NativeChecksum = (
   bytes: Uint8Array,
@@ -48,7 +53,7 @@ export interface NativeFiles {
   readonly checksum: NativeChecksum;
   readonly portableChecksum: NativeChecksum;
   addressOf(bytes: Uint8Array): number;
-  open(path: string, access: number, direct: boolean, done: Done<[handle: Handle, alignment: number]>): void;
+  open(path: string, access: number, direct: boolean, done: Done<OpenedFile>): void;
   size(file: Handle, done: Done<number>): void;
   truncate(file: Handle, length: number, done: Done<undefined>): void;
   dropCache(file: Handle, done: Done<undefined>): void;

@@ -13,6 +13,7 @@ import {
   type OpenOptions,
   type Region,
   type Step,
+  untornRefusal,
 } from "../../src/index.js";
 import { CallFailed, type MemoryDisk, type MemoryInode } from "./memory-disk.js";
 
@@ -51,7 +52,8 @@ export type Defect =
   | "syncs-overlap"
   | "truncate-keeps-old-bytes"
   | "unlink-of-nothing-succeeds"
-  | "zeros-beyond-the-range";
+  | "zeros-beyond-the-range"
+  | "untorn-silently-dropped";
 
 const ALIGNMENT_BYTES = 512;
 
@@ -172,6 +174,9 @@ export class MemoryBackend implements IoBackend {
     if (step.kind !== "write") throw refuse("IO_ARGUMENT", "kind", index);
     file.checkWritable(index);
     file.checkRegion(step.region, step.offset, 1, index);
+    if (step.untorn !== true || this.defect === "untorn-silently-dropped") return;
+    const refused = untornRefusal(file, step.region.length, step.offset, index);
+    if (refused !== undefined) throw refused;
   }
 
   async #run(step: Step, index: number): Promise<void> {
