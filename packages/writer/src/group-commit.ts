@@ -191,7 +191,7 @@ export class GroupCommit {
 
   async #writeFrames(queued: readonly SealedFrame[]): Promise<void> {
     const { io, assembler, store, protection, counters, directory } = this.#options;
-    const staged = protection.stage(queued);
+    const staged = protection.stage(queued, store.activeFile);
     const frames = queued.slice(0, staged.frames);
     const home = this.#homeSteps(frames);
     const started = io.clock.monotonic();
@@ -235,13 +235,15 @@ export class GroupCommit {
 
   /** A single write carries its own sync. Several are synced together. */
   #homeSteps(frames: readonly SealedFrame[]): Step[] {
-    const file = this.#options.store.activeFile;
+    const { protection, store } = this.#options;
+    const file = store.activeFile;
     const steps: Step[] = frames.map((frame) => ({
       kind: "write",
       file,
       region: { arena: frame.arena, start: 0, length: frame.paddedLength },
       offset: frame.offset,
       durable: frames.length === 1,
+      untorn: protection.isUntorn(frame),
     }));
     if (frames.length > 1) steps.push({ kind: "sync", file });
     return steps;

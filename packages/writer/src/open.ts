@@ -6,7 +6,7 @@ import { type RecoveredLog, recoverLog } from "@stonewal/recovery";
 import { AnchorFile } from "./anchor-file.js";
 import { WalError } from "./errors.js";
 import { minSegmentBytes } from "./frame-assembler.js";
-import { checkOptions, type DwbMode, type Settings, type WalOptions } from "./options.js";
+import { checkOptions, type Settings, type WalOptions, type WrittenDwbMode } from "./options.js";
 import { SegmentStore } from "./segment-store.js";
 import { Counters } from "./stats.js";
 import { Wal, type WalParts } from "./wal.js";
@@ -41,7 +41,8 @@ async function open(options: WalOptions): Promise<Wal> {
     );
   }
   const direct = chooseDirect(options.direct, capabilities, directory);
-  const dwbMode = settings.dwb.mode ?? (direct ? "direct" : "buffered");
+  const { mode } = settings.dwb;
+  const dwbMode = mode !== undefined && mode !== "auto" ? mode : direct ? "direct" : "buffered";
   if (dwbMode === "direct") chooseDirect(true, capabilities, directory);
 
   const lock = await io.lock(`${directory}/${LOCK_NAME}`).catch((error: unknown) => {
@@ -67,7 +68,7 @@ async function open(options: WalOptions): Promise<Wal> {
 interface Common extends WalOptions {
   readonly settings: Settings;
   readonly direct: boolean;
-  readonly dwbMode: DwbMode;
+  readonly dwbMode: WrittenDwbMode;
   readonly capabilities: Capabilities;
 }
 

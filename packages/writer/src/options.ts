@@ -8,11 +8,23 @@ import {
 } from "@stonewal/record";
 import { WalError } from "./errors.js";
 
-/** How the double-write buffer is written; `off`: there is none. */
-export type DwbMode = "off" | "buffered" | "direct";
+/**
+ * How the double-write buffer is written; `off`: there is none. `auto`: as the log itself, and a frame that the device promises
+ * not to tear gets no copy in it (`DwbSettings.mode`).
+ */
+export type DwbMode = "off" | "buffered" | "direct" | "auto";
+
+/** What `auto` comes to. */
+export type WrittenDwbMode = Exclude<DwbMode, "auto">;
 
 export interface DwbSettings {
-  /** Default: as the log itself is written. */
+  /**
+   * Default: as the log itself is written. With `auto`, a frame that fits one untorn write (RWF_ATOMIC) goes to the log alone,
+   * and every other frame gets its copy as by default. It saves the second write and gives up the second copy of those frames:
+   * should one rot, or its block become unreadable, nothing is there to put it back. Only for a log that is written direct, on
+   * a device and file system that promise untorn writes; elsewhere `auto` is the default under another name, and
+   * `stats().untornWriteBytes` is undefined.
+   */
   readonly mode?: DwbMode;
   /** Number of slots, default 64. An existing buffer keeps its own. */
   readonly slots?: number;
@@ -116,7 +128,7 @@ export function checkOptions(options: WalOptions): Settings {
     throw new WalError("WAL_ARGUMENT", "directory must be a path");
   }
   const dwb: DwbSettings = typeof options.dwb === "string" ? { mode: options.dwb } : (options.dwb ?? {});
-  oneOf("dwb.mode", dwb.mode, ["off", "buffered", "direct"]);
+  oneOf("dwb.mode", dwb.mode, ["off", "buffered", "direct", "auto"]);
   oneOf("dwb.onFailure", dwb.onFailure, ["fail", "degrade"]);
   const blockBytes = options.blockBytes;
   if (blockBytes !== undefined) {

@@ -1,5 +1,5 @@
 import type { Dwb, DwbTicket } from "@stonewal/dwb";
-import type { Step } from "@stonewal/io";
+import { fitsUntorn, type IoFile, type Step, type UntornLimits } from "@stonewal/io";
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Counters, Protection as ProtectionState } from "./stats.js";
 
@@ -23,7 +23,12 @@ export class Protection {
   /** Bytes written by buffers that are no longer attached. */
   #bytesBefore = 0;
 
-  constructor(dwb: Dwb | undefined, counters: Counters) {
+  /** Frames that the device promises not to tear get no copy. */
+  readonly #untorn: boolean;
+  #limits: UntornLimits | undefined;
+
+  constructor(dwb: Dwb | undefined, counters: Counters, untorn: boolean) {
+    this.#untorn = untorn;
     this.#dwb = dwb;
     this.#state = dwb === undefined ? "off" : "protecting";
     this.#counters = counters;
@@ -41,8 +46,23 @@ export class Protection {
     return this.#bytesBefore + (this.#dwb?.stats.bytesWritten ?? 0);
   }
 
-  /** Copies as many of `frames` as have room into the DWB; the caller writes only those that were taken. */
-  stage(frames: readonly SealedFrame[]): StagedFrames {
+  /** The untorn writes of the file that was written last, if they stand in for copies. */
+  get untornWriteBytes(): UntornLimits | undefined {
+    return this.#limits;
+  }
+
+  /**
+   * Whether `frame` is to be written untorn, which stands in for its copy. Not where the DWB has a copy of an earlier frame with
+   * its number, which must not outlive it.
+   */
+  isUntorn({ paddedLength, offset, frameNumber }: SealedFrame): boolean {
+    if (this.#state !== "protecting" || this.#limits === undefined) return false;
+    return fitsUntorn(this.#limits, paddedLength, offset) && this.#dwb?.holds(frameNumber) === false;
+  }
+
+  /** Copies as many of `frames`, which go to `file`, as have room into the DWB; the caller writes only those that were taken. */
+  stage(frames: readonly SealedFrame[], file: IoFile): StagedFrames {
+    if (this.#untorn) this.#limits = file.untornWriteBytes;
     const dwb = this.#dwb;
     if (this.#state !== "protecting" || dwb === undefined) {
       return { steps: [], frames: frames.length, tickets: [], settled: NOTHING_TO_SETTLE };
@@ -50,6 +70,11 @@ export class Protection {
     const tickets: DwbTicket[] = [];
     let taken = 0;
     for (const frame of frames) {
+      if (this.isUntorn(frame)) {
+        this.#counters.untornFrames += 1;
+        taken += 1;
+        continue;
+      }
       const fits = dwb.fits(frame.length, frame.paddedLength);
       // The chain before has released its slots, so the ring is empty and a first frame fits now or never.
       if (fits === "later" && taken > 0) break;

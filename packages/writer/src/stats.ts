@@ -1,4 +1,5 @@
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import type { UntornLimits } from "@stonewal/io";
 
 /** Whether new commits get a second copy: `off` was chosen, `degraded` means the DWB failed and the log goes on without. */
 export type Protection = "off" | "protecting" | "degraded";
@@ -33,6 +34,13 @@ export interface WalStats {
   readonly protectedFrames: number;
   /** Frames written while a DWB was in use, but too large for it. */
   readonly unprotectedFrames: number;
+  /** Frames written while a DWB was in use, without a copy in it, because the device promises not to tear them (`dwb: "auto"`). */
+  readonly untornFrames: number;
+  /**
+   * With `dwb: "auto"`: the writes that the device promises not to tear. Undefined without `auto`, and where nothing is promised:
+   * then every frame is copied.
+   */
+  readonly untornWriteBytes: UntornLimits | undefined;
   readonly segmentsActivated: number;
   readonly segmentsRecycled: number;
   readonly segmentsRemoved: number;
@@ -69,6 +77,7 @@ export class Counters {
   preparedBytes = 0;
   protectedFrames = 0;
   unprotectedFrames = 0;
+  untornFrames = 0;
   segmentsActivated = 0;
   segmentsRecycled = 0;
   segmentsRemoved = 0;
@@ -89,6 +98,7 @@ export class Counters {
       | "payloadBytes"
       | "dwbBytesWritten"
       | "protection"
+      | "untornWriteBytes"
       | "bufferedBytes"
       | "bufferLimitBytes"
     >,
@@ -100,6 +110,7 @@ export class Counters {
       preparedBytes: this.preparedBytes,
       protectedFrames: this.protectedFrames,
       unprotectedFrames: this.unprotectedFrames,
+      untornFrames: this.untornFrames,
       segmentsActivated: this.segmentsActivated,
       segmentsRecycled: this.segmentsRecycled,
       segmentsRemoved: this.segmentsRemoved,

@@ -17,7 +17,7 @@ import { channels } from "./events.js";
 import { FrameAssembler } from "./frame-assembler.js";
 import { GroupCommit } from "./group-commit.js";
 import { Holds } from "./holds.js";
-import type { DwbMode, Settings } from "./options.js";
+import type { Settings, WrittenDwbMode } from "./options.js";
 import { Protection } from "./protection.js";
 import { RoomQueue } from "./room-queue.js";
 import type { LiveSegment, SegmentStart, SegmentStore, Spare } from "./segment-store.js";
@@ -34,7 +34,7 @@ export interface WalParts {
   readonly directory: string;
   readonly settings: Settings;
   readonly direct: boolean;
-  readonly dwbMode: DwbMode;
+  readonly dwbMode: WrittenDwbMode;
   readonly blockBytes: number;
   readonly logId: Uint8Array;
   readonly incarnation: Uint8Array;
@@ -96,7 +96,7 @@ export class Wal {
     this.recovery = parts.report;
     this.#store = store;
     this.#trimLsn = parts.trimLsn;
-    this.#protection = new Protection(parts.dwb, counters);
+    this.#protection = new Protection(parts.dwb, counters, settings.dwb.mode === "auto");
     this.#assembler = new FrameAssembler(
       {
         io,
@@ -177,6 +177,7 @@ export class Wal {
       payloadBytes: this.#assembler.payloadBytes,
       dwbBytesWritten: this.#protection.bytesWritten,
       protection: this.#protection.state,
+      untornWriteBytes: this.#protection.untornWriteBytes,
       bufferedBytes: this.#assembler.bufferedBytes,
       bufferLimitBytes: this.#parts.settings.bufferBytes,
     });

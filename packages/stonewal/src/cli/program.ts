@@ -76,6 +76,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
         "off",
         "buffered",
         "direct",
+        "auto",
       ]),
     )
     .addOption(new Option("--buffered", "write through the page cache").conflicts("direct"))

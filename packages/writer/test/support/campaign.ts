@@ -1,5 +1,5 @@
 import type { IoBackend } from "@stonewal/io";
-import { SimDisk } from "@stonewal/io-sim";
+import { SimDisk, type SimDiskOptions } from "@stonewal/io-sim";
 import { openLog, type Wal, type WalOptions } from "../../src/index.js";
 import { History, Random, randomMode } from "./history.js";
 import { Ledger } from "./ledger.js";
@@ -11,6 +11,7 @@ export interface CampaignOptions {
   readonly wrap?: (io: IoBackend) => IoBackend;
   /** Instead of what the seed picks. */
   readonly mode?: Partial<WalOptions>;
+  readonly disk?: SimDiskOptions;
   readonly lives?: number;
   readonly truncate?: boolean;
 }
@@ -37,10 +38,11 @@ function isCrash(error: unknown): boolean {
 export async function runHistory(
   seed: number,
   options: CampaignOptions = {},
-): Promise<{ crashes: number; records: number }> {
+): Promise<{ crashes: number; records: number; untornWrites: number }> {
   const { wrap = (io) => io, lives = 4, truncate = true } = options;
   const random = new Random(seed);
-  const disk = new SimDisk({ seed, crashPolicy: random.pick(["random", "random", "random", "none", "all"]) });
+  const crashPolicy = random.pick(["random", "random", "random", "none", "all"] as const);
+  const disk = new SimDisk({ seed, crashPolicy, ...options.disk });
   const ledger = new Ledger();
   const history = new History(random, ledger, { truncate });
   let records = 0;
@@ -66,7 +68,8 @@ export async function runHistory(
     disk.crash();
   }
   if (disk.violations.length > 0) throw disk.violations[0] as Error;
-  return { crashes: disk.crashes, records };
+  const untornWrites = disk.trace.filter((line) => line.endsWith(" untorn")).length;
+  return { crashes: disk.crashes, records, untornWrites };
 }
 
 /** The first of `seeds` whose history fails, with its error. */

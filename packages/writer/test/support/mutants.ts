@@ -35,6 +35,17 @@ function unsynced(path: RegExp): Mutation {
   );
 }
 
+/** Files that claim untorn writes, on a disk that tears them like any other; `count` is told of each. */
+export function tornAllTheSame(count: () => void): Mutation {
+  return withSubmit((chain) =>
+    chain.map((step) => {
+      if (step.kind !== "write" || step.untorn !== true) return step;
+      count();
+      return { ...step, untorn: false };
+    }),
+  );
+}
+
 export const mutations: Record<string, Mutation> = {
   "the log's sync is left out": unsynced(/\.wal$/),
   "the preamble's sync is left out": unsynced(/spare-\d+$/),
