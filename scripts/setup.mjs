@@ -76,9 +76,8 @@ function checkNode() {
 export function workspaceDirs() {
   const packagesDir = path.join(root, "packages");
   const packages = readdirSync(packagesDir).map((name) => path.join(packagesDir, name));
-  return [root, ...packages, path.join(root, "demo"), path.join(root, "packaging")].filter((dir) =>
-    existsSync(path.join(dir, "package.json")),
-  );
+  const others = ["demo", "bench", "packaging"].map((name) => path.join(root, name));
+  return [root, ...packages, ...others].filter((dir) => existsSync(path.join(dir, "package.json")));
 }
 
 /** Changes when anything the installed node_modules depend on has changed. */

@@ -1,0 +1,26 @@
+import { cpus, release } from "node:os";
+import type { Capabilities } from "stonewal";
+
+/** What the figures depend on. Nothing that names the machine or whose it is. */
+export interface Machine {
+  readonly platform: string;
+  readonly kernel: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly fileSystem: string;
+  readonly physicalBlockBytes: number;
+  readonly node: string;
+}
+
+export function machine({ fileSystem, physicalBlockBytes }: Capabilities): Machine {
+  const processors = cpus();
+  return {
+    platform: `${process.platform}-${process.arch}`,
+    kernel: release(),
+    cpu: processors[0]?.model.trim() ?? "unknown",
+    cores: processors.length,
+    fileSystem,
+    physicalBlockBytes,
+    node: process.version,
+  };
+}
