@@ -22,6 +22,7 @@ export async function bench({ plan, parent, signal, onCase }: BenchOptions): Pro
     const io = pwrite();
     const found = await io.probe(directory);
     await io.close();
+    const facts = machine(found);
     const leftOut = new Set<string>();
     if (found.direct === undefined) leftOut.add(`direct: ${found.directUnavailable}`);
     const cases: CaseResult[] = [];
@@ -39,7 +40,7 @@ export async function bench({ plan, parent, signal, onCase }: BenchOptions): Pro
     for (const settings of logSettings(found.direct !== undefined)) await measureLog(settings, measuring);
     return {
       date: new Date().toISOString().slice(0, 10),
-      machine: machine(found),
+      machine: facts,
       payloadBytes: PAYLOAD_BYTES,
       plan,
       leftOut: [...leftOut],

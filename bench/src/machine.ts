@@ -1,4 +1,4 @@
-import { cpus, release } from "node:os";
+import { cpus, loadavg, release } from "node:os";
 import type { Capabilities } from "stonewal";
 
 /** What the figures depend on. Nothing that names the machine or whose it is. */
@@ -10,6 +10,8 @@ export interface Machine {
   readonly fileSystem: string;
   readonly physicalBlockBytes: number;
   readonly node: string;
+  /** Of the minute before the run: what else went on. */
+  readonly loadAverage: number;
 }
 
 export function machine({ fileSystem, physicalBlockBytes }: Capabilities): Machine {
@@ -22,5 +24,6 @@ export function machine({ fileSystem, physicalBlockBytes }: Capabilities): Machi
     fileSystem,
     physicalBlockBytes,
     node: process.version,
+    loadAverage: loadavg()[0] ?? 0,
   };
 }

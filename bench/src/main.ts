@@ -20,8 +20,10 @@ try {
     },
   });
   console.log(resultTable(results.cases));
-  const { cpu, cores, kernel, fileSystem, node } = results.machine;
-  console.log(`${cpu}, ${cores} cores; ${process.platform} ${kernel}, ${fileSystem}; Node.js ${node}`);
+  const { cpu, cores, kernel, fileSystem, node, loadAverage } = results.machine;
+  console.log(
+    `${cpu}, ${cores} cores; ${process.platform} ${kernel}, ${fileSystem}; Node.js ${node}; load ${loadAverage.toFixed(1)} before`,
+  );
   for (const reason of results.leftOut) console.log(`left out: ${reason}`);
   await writeResults(out, results);
   console.log(
