@@ -66,5 +66,14 @@ export async function crashImage(
 
 function copyDirectory(from: string, to: string): void {
   mkdirSync(to, { recursive: true });
-  for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));
+  for (const name of readdirSync(from)) copyUnlessRenamed(join(from, name), join(to, name));
+}
+
+/** The writer gives a spare segment its name once it is zeroed, which may be between the listing and the copy. */
+function copyUnlessRenamed(from: string, to: string): void {
+  try {
+    copyFileSync(from, to);
+  } catch (error) {
+    if (!from.endsWith(".new") || (error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
 }
