@@ -1,11 +1,9 @@
 import { type Dwb, openDwb } from "@stonewal/dwb";
-import type { IoBackend, IoLock, Timer } from "@stonewal/io";
-import { FRAMES_START, type LogRecord, type RecordInput } from "@stonewal/record";
+import type { IoBackend, IoLock } from "@stonewal/io";
+import type { LogRecord, RecordInput } from "@stonewal/record";
 import {
   follow,
-  type LogPlace,
   type LogView,
-  locate,
   type ReadOptions,
   type RecoveryReport,
   type ReplayOptions,
@@ -17,11 +15,14 @@ import { channels } from "./events.js";
 import { FrameAssembler } from "./frame-assembler.js";
 import { GroupCommit } from "./group-commit.js";
 import { Holds } from "./holds.js";
+import { LogEnds } from "./log-ends.js";
+import { NextSegment } from "./next-segment.js";
 import type { Settings, WrittenDwbMode } from "./options.js";
 import { Protection } from "./protection.js";
 import { RoomQueue } from "./room-queue.js";
-import type { LiveSegment, SegmentStart, SegmentStore, Spare } from "./segment-store.js";
+import type { SegmentStore } from "./segment-store.js";
 import type { Counters, Protection as ProtectionState, WalStats } from "./stats.js";
+import { Witnesses } from "./witnesses.js";
 
 function checkBatch(records: readonly RecordInput[]): void {
   if (Array.isArray(records) && records.length > 0) return;
@@ -72,30 +73,34 @@ export class Wal {
   readonly #holds: Holds;
   readonly #view: LogView;
   readonly #store: SegmentStore;
-  #trimLsn: number;
-  /** The open frame could not be written yet: there is no space for the next segment. */
-  #openFramePending = false;
-  /** Appending waits while the end of the log is being moved. */
-  #paused = false;
+  readonly #nextSegment: NextSegment;
+  readonly #witnesses: Witnesses;
+  readonly #ends: LogEnds;
   #state: "open" | "closing" | "closed" = "open";
   #closing: Promise<void> | undefined;
-  /** Checkpoints, cuts, seals and closing happen one after another. */
-  #exclusive: Promise<unknown> = Promise.resolve();
-  #idleTimer: Timer | undefined;
-  #spareError: WalError | undefined;
   #changed: (() => void)[] = [];
 
   /** Use `openLog`. */
   constructor(parts: WalParts) {
-    const { io, settings, counters, position, store } = parts;
+    const { io, directory, settings, counters, position, store } = parts;
     this.#parts = parts;
     this.io = io;
-    this.directory = parts.directory;
+    this.directory = directory;
     this.direct = parts.direct;
     this.created = parts.created;
     this.recovery = parts.report;
     this.#store = store;
-    this.#trimLsn = parts.trimLsn;
+    this.#nextSegment = new NextSegment({
+      store,
+      directory,
+      isOpen: () => this.#state === "open",
+      onReady: () => {
+        if (this.#witnesses.openPending && !this.#ends.paused) this.#witnesses.open();
+        this.#room.retry();
+      },
+      onNoSpace: () => this.#room.retry(),
+      onFailure: (error) => this.#commits.fail(error),
+    });
     this.#protection = new Protection(parts.dwb, counters, settings.dwb.mode === "auto");
     this.#assembler = new FrameAssembler(
       {
@@ -106,7 +111,7 @@ export class Wal {
         blockBytes: parts.blockBytes,
         frameBytes: settings.frameBytes,
         bufferBytes: settings.bufferBytes,
-        takeSpare: () => this.#takeSpare(),
+        takeSpare: () => this.#nextSegment.take(),
         spareReady: () => store.spares > 0,
         watermark: () => this.#commits.watermark,
       },
@@ -120,7 +125,7 @@ export class Wal {
     this.#commits = new GroupCommit(
       {
         io,
-        directory: parts.directory,
+        directory,
         assembler: this.#assembler,
         store,
         protection: this.#protection,
@@ -128,7 +133,7 @@ export class Wal {
         onDwbFailure: settings.dwb.onFailure,
         delayMs: settings.groupDelayMs,
         chainBytes: Math.max(4 * 1024 * 1024, settings.frameBytes),
-        onRoll: () => this.#writeAnchor(),
+        onRoll: () => this.#ends.writeAnchor(),
         onProgress: () => this.#progress(),
         onPoison: (error) => this.#poisoned(error),
       },
@@ -137,6 +142,32 @@ export class Wal {
     );
     this.#holds = new Holds(settings.maxHeldBytes);
     this.#view = this.#makeView();
+    const work = { assembler: this.#assembler, commits: this.#commits, nextSegment: this.#nextSegment };
+    this.#witnesses = new Witnesses({
+      ...work,
+      clock: io.clock,
+      idleMs: settings.idleMs,
+      protection: this.#protection,
+      isOpen: () => this.#state === "open",
+      isPaused: () => this.#ends.paused,
+    });
+    this.#ends = new LogEnds(
+      {
+        ...work,
+        io,
+        directory,
+        store,
+        anchor: parts.anchor,
+        counters,
+        witnesses: this.#witnesses,
+        holds: this.#holds,
+        view: this.#view,
+        checkUsable: () => this.#checkUsable(),
+        onResume: () => this.#room.retry(),
+        onChange: () => this.#notifyChanged(),
+      },
+      parts.trimLsn,
+    );
   }
 
   // ---- what is where -------------------------------------------------------------------------------------------
@@ -153,7 +184,7 @@ export class Wal {
 
   /** Records up to this LSN may be gone; 0 before the first checkpoint. */
   get trimLsn(): number {
-    return this.#trimLsn;
+    return this.#ends.trimLsn;
   }
 
   /** 128 random bits that name this log. */
@@ -278,7 +309,7 @@ export class Wal {
     if (obstacle !== undefined) throw obstacle;
     try {
       const appended = append();
-      if (this.#idleTimer === undefined) this.#armIdle();
+      this.#witnesses.awaitIdle();
       return appended;
     } catch (error) {
       if (error instanceof WalError && error.code === "WAL_BACKPRESSURE") throw this.#makeRoom(error);
@@ -294,15 +325,15 @@ export class Wal {
   }
 
   #segmentWanted(refused: WalError): WalError {
-    const failure = this.#spareError;
-    this.#wantSpare();
+    const { failure } = this.#nextSegment;
+    this.#nextSegment.want();
     return failure ?? refused;
   }
 
   /** What keeps every record out at this moment. */
   #obstacle(): WalError | undefined {
-    if (this.#paused) return new WalError("WAL_BACKPRESSURE", "the end of the log is being moved");
-    if (!this.#openFramePending || this.#writeOpenFrame()) return undefined;
+    if (this.#ends.paused) return new WalError("WAL_BACKPRESSURE", "the end of the log is being moved");
+    if (!this.#witnesses.openPending || this.#witnesses.open()) return undefined;
     return this.#segmentWanted(new WalError("WAL_BACKPRESSURE", "the next segment is still being prepared"));
   }
 
@@ -320,7 +351,7 @@ export class Wal {
   }
 
   async #appendInTurn<T>(append: () => T): Promise<T> {
-    if (this.#spareError !== undefined) await this.#prepareSpare();
+    if (this.#nextSegment.failure !== undefined) await this.#nextSegment.prepare();
     this.#checkUsable();
     return this.#room.enter(() => this.#tryAppend(append));
   }
@@ -340,8 +371,8 @@ export class Wal {
     if (obstacle?.code === "WAL_BACKPRESSURE") return undefined;
     if (obstacle !== undefined) throw obstacle;
     if (!this.#assembler.stillRefused) return true;
-    if (this.#assembler.refusal?.lacks === "segment" && this.#spareError !== undefined)
-      throw this.#spareError;
+    const { failure } = this.#nextSegment;
+    if (this.#assembler.refusal?.lacks === "segment" && failure !== undefined) throw failure;
     return undefined;
   }
 
@@ -350,54 +381,10 @@ export class Wal {
     if (this.#state !== "open") throw new WalError("WAL_CLOSED", "the log is closed");
   }
 
-  // ---- segments ------------------------------------------------------------------------------------------------
-
-  #takeSpare(): Spare | undefined {
-    const spare = this.#store.takeSpare();
-    this.#wantSpare();
-    return spare;
-  }
-
-  async #obtainSpare(): Promise<Spare> {
-    for (;;) {
-      const spare = this.#takeSpare();
-      if (spare !== undefined) return spare;
-      await this.#prepareSpare();
-    }
-  }
-
-  /** Has the next segment prepared ahead of need. */
-  #wantSpare(): void {
-    if (this.#state !== "open" || this.#store.spares > 0) return;
-    this.#prepareSpare().catch(() => undefined);
-  }
-
-  async #prepareSpare(): Promise<void> {
-    try {
-      await this.#store.ensureSpare();
-      this.#spareError = undefined;
-    } catch (error) {
-      // Whoever closes the log waits for nothing to be in flight, and nothing more is begun.
-      if (this.#state !== "open") throw error;
-      if (error instanceof WalError && error.code === "WAL_NO_SPACE") {
-        this.#spareError = error;
-        channels.noSpace.publish({ directory: this.directory, error });
-        // Those who wait for a segment are told, and not left hanging until there is space.
-        this.#room.retry();
-      } else {
-        this.#commits.fail(error);
-      }
-      throw error;
-    }
-    if (this.#state !== "open") return;
-    if (this.#openFramePending && !this.#paused) this.#writeOpenFrame();
-    this.#room.retry();
-  }
-
   #progress(): void {
     this.#room.retry();
     this.#notifyChanged();
-    this.#armIdle();
+    this.#witnesses.postponeIdle();
   }
 
   #notifyChanged(): void {
@@ -407,57 +394,22 @@ export class Wal {
   }
 
   #poisoned(error: WalError): void {
-    this.#idleTimer?.cancel();
+    this.#witnesses.stop();
     this.#room.fail(error);
     this.#notifyChanged();
   }
 
-  // ---- witnesses -----------------------------------------------------------------------------------------------
-
-  /** Queues the frame that says who writes from here on; false where there is no room for it. */
-  #writeOpenFrame(): boolean {
-    const dwbId = this.#protection.dwbId;
-    this.#openFramePending = !this.#assembler.witness("open", { dwbId, ack: "wal" });
-    if (!this.#openFramePending) this.#commits.schedule();
-    return !this.#openFramePending;
-  }
-
-  /** Resolves when the open frame is at least queued. `WAL_NO_SPACE`. */
-  async #ensureOpenFrame(): Promise<void> {
-    while (this.#openFramePending && !this.#writeOpenFrame()) await this.#prepareSpare();
-  }
-
   /** Called once by `openLog`: resolves when the log is ready for its first record. */
   async begin(): Promise<void> {
-    if (!this.#writeOpenFrame()) {
+    if (!this.#witnesses.open()) {
       // No room in the last segment. A disk that is full must not keep the log from being opened.
-      await this.#prepareSpare().catch((error: unknown) => {
+      await this.#nextSegment.prepare().catch((error: unknown) => {
         if (this.#commits.poison !== undefined) throw error;
       });
     }
     await this.#commits.drain();
-    this.#wantSpare();
+    this.#nextSegment.want();
     channels.open.publish({ directory: this.directory, created: this.created, report: this.recovery });
-  }
-
-  #armIdle(): void {
-    const { idleMs } = this.#parts.settings;
-    if (idleMs === 0 || this.#state !== "open") return;
-    this.#idleTimer?.cancel();
-    this.#idleTimer = this.io.clock.after(idleMs, () => this.#idle());
-  }
-
-  /** The log has fallen quiet. */
-  #idle(): void {
-    this.#idleTimer = undefined;
-    if (this.#state !== "open" || this.#paused || this.#commits.poison !== undefined) return;
-    if (!this.#commits.quiet) return;
-    if (this.nextLsn - 1 > this.durableLsn) {
-      this.#commits.request(this.nextLsn - 1);
-    } else if (this.#commits.unwitnessed && this.#assembler.witness("idle")) {
-      // Behind records there is always room for it: the blocks that are kept for witnesses.
-      this.#commits.schedule();
-    }
   }
 
   // ---- reading -------------------------------------------------------------------------------------------------
@@ -468,7 +420,7 @@ export class Wal {
       blockBytes: this.#parts.blockBytes,
       segments: () => this.#store.live.slice(),
       durable: () => ({ lsn: this.durableLsn, frameNumber: this.#commits.watermark - 1 }),
-      trimLsn: () => this.#trimLsn,
+      trimLsn: () => this.#ends.trimLsn,
       changed: () =>
         this.#finished() ? Promise.resolve() : new Promise((resolve) => this.#changed.push(resolve)),
       closed: () => this.#finished(),
@@ -497,12 +449,6 @@ export class Wal {
 
   // ---- moving the ends -----------------------------------------------------------------------------------------
 
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#exclusive.then(work);
-    this.#exclusive = result.catch(() => undefined);
-    return result;
-  }
-
   /**
    * Says that records up to `lsn` are needed no more. The trim point is durable before anything is freed; segments wholly below it
    * are then recycled or removed. Resolves to the number of segments freed, when that is durable. Needs no free space. Rejects
@@ -516,53 +462,7 @@ export class Wal {
         `a checkpoint must be at or below the durable LSN ${this.durableLsn}, not ${String(lsn)}`,
       );
     }
-    return this.#alone(async () => {
-      this.#checkUsable();
-      if (lsn > this.#trimLsn) {
-        await this.#writeAnchor(lsn);
-        this.#trimLsn = lsn;
-      }
-      const freed = this.#freeable();
-      await this.#store.free(freed).catch((error: unknown) => {
-        this.#commits.fail(error);
-        throw error;
-      });
-      this.#parts.counters.checkpoints += 1;
-      channels.checkpoint.publish({ directory: this.directory, lsn, freed: freed.length });
-      if (freed.length > 0) {
-        this.#spareError = undefined;
-        if (this.#openFramePending) this.#writeOpenFrame();
-        this.#wantSpare();
-        this.#room.retry();
-        this.#notifyChanged();
-      }
-      return freed.length;
-    });
-  }
-
-  /** Whole segments below the trim point that nobody holds; never the active one, nor one that waits to be written. */
-  #freeable(): LiveSegment[] {
-    const keepFrom = this.#holds.keepFrom(this.#trimLsn, this.#store.live);
-    const freeable: LiveSegment[] = [];
-    for (const segment of this.#store.live.slice(0, -1)) {
-      if (segment.lastLsn > Math.min(this.#trimLsn, keepFrom)) break;
-      freeable.push(segment);
-    }
-    return freeable;
-  }
-
-  async #writeAnchor(trimLsn = this.#trimLsn): Promise<void> {
-    try {
-      await this.#parts.anchor.write(() => ({
-        trimLsn,
-        watermark: this.#commits.watermark,
-        durableLsn: this.durableLsn,
-        sequence: this.#store.active.sequence,
-      }));
-    } catch (error) {
-      this.#commits.fail(error);
-      throw this.#commits.poison ?? error;
-    }
+    return this.#ends.checkpoint(lsn);
   }
 
   /**
@@ -571,13 +471,7 @@ export class Wal {
    */
   async seal(): Promise<void> {
     this.#checkUsable();
-    await this.#alone(async () => {
-      this.#checkUsable();
-      await this.#commits.drain();
-      if (this.#store.active.end === FRAMES_START && !this.#assembler.hasQueued) return;
-      this.#assembler.roll(await this.#obtainSpare());
-      await this.#commits.drain();
-    });
+    await this.#ends.seal();
   }
 
   /**
@@ -590,89 +484,7 @@ export class Wal {
    */
   async truncateAfter(lsn: number): Promise<void> {
     this.#checkUsable();
-    await this.#alone(async () => {
-      this.#checkUsable();
-      const first = this.#firstLsn();
-      if (!Number.isSafeInteger(lsn) || lsn < Math.max(this.#trimLsn, first - 1) || lsn >= this.nextLsn) {
-        throw new WalError(
-          "WAL_ARGUMENT",
-          `the log can be cut after LSN ${Math.max(this.#trimLsn, first - 1)} to ${this.nextLsn - 1}, not ${String(lsn)}`,
-        );
-      }
-      await this.#ensureOpenFrame();
-      await this.#commits.drain();
-      if (lsn === this.nextLsn - 1) return;
-      this.#paused = true;
-      try {
-        // What was appended while the first drain went on.
-        await this.#commits.drain();
-        await this.#cut(lsn);
-        // The cut may have taken away the one there was.
-        this.#writeOpenFrame();
-        await this.#commits.drain();
-      } finally {
-        this.#paused = false;
-        this.#room.retry();
-      }
-      channels.truncate.publish({ directory: this.directory, lsn });
-    });
-  }
-
-  #firstLsn(): number {
-    return (this.#store.live[0] as LiveSegment).firstLsn;
-  }
-
-  async #cut(lsn: number): Promise<void> {
-    const place = await this.#placeAfter(lsn);
-    const spare = await this.#obtainSpare();
-    // Frame numbers are not given again: whatever still names one beyond the cut, in the DWB too, fits nowhere.
-    const firstFrame = this.#assembler.nextFrame;
-    const sequence = this.#assembler.highestSequence + 1;
-    const start: SegmentStart = {
-      sequence,
-      firstLsn: lsn + 1,
-      firstFrameNumber: firstFrame,
-      previousSequence: place.sequence,
-      previousFrameNumber: place.frameNumber,
-      previousLsn: lsn,
-      previousChecksum: place.checksum,
-      previousEnd: place.offset,
-    };
-    try {
-      await this.#store.activate(spare, start);
-      this.#assembler.restart(
-        { offset: FRAMES_START, frameNumber: firstFrame, nextLsn: lsn + 1, chain: place.checksum },
-        sequence,
-      );
-      this.#commits.restart(lsn);
-      const kept = this.#store.live.find((segment) => segment.sequence === place.sequence) as LiveSegment;
-      kept.lastLsn = lsn;
-      kept.end = place.offset;
-      const cutAway = this.#store.live.filter(
-        (segment) => segment.sequence > place.sequence && segment.sequence < sequence,
-      );
-      await this.#writeAnchor();
-      await this.#store.free(cutAway);
-      this.#notifyChanged();
-    } catch (error) {
-      this.#commits.fail(error);
-      throw this.#commits.poison ?? error;
-    }
-  }
-
-  async #placeAfter(
-    lsn: number,
-  ): Promise<Pick<LogPlace, "sequence" | "frameNumber" | "offset" | "checksum">> {
-    const oldest = this.#store.live[0] as LiveSegment;
-    if (lsn >= oldest.firstLsn) return locate(this.io, this.#view, lsn);
-    // Nothing remains: the log ends where its oldest segment begins.
-    const { sequence, preamble } = oldest;
-    return {
-      sequence,
-      frameNumber: preamble.firstFrameNumber - 1,
-      offset: FRAMES_START,
-      checksum: preamble.previousChecksum,
-    };
+    await this.#ends.truncateAfter(lsn);
   }
 
   // ---- the second copy -----------------------------------------------------------------------------------------
@@ -687,7 +499,7 @@ export class Wal {
     const { dwbMode, settings, blockBytes } = this.#parts;
     if (dwbMode === "off")
       throw new WalError("WAL_ARGUMENT", "the log was opened without a double-write buffer");
-    await this.#alone(async () => {
+    await this.#ends.alone(async () => {
       this.#checkUsable();
       if (this.#protection.state === "protecting") return;
       await this.#commits.drain();
@@ -696,7 +508,7 @@ export class Wal {
       // Everything in it is home and synced.
       dwb.releaseRecovered();
       this.#protection.attach(dwb);
-      this.#writeOpenFrame();
+      this.#witnesses.open();
       await this.#commits.drain();
       channels.dwb.publish({ directory: this.directory, protection: this.#protection.state });
     });
@@ -712,9 +524,9 @@ export class Wal {
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#state = "closing";
-      this.#idleTimer?.cancel();
+      this.#witnesses.stop();
       this.#room.fail(new WalError("WAL_CLOSED", "the log was closed before there was room"));
-      this.#closing = this.#alone(() => this.#close());
+      this.#closing = this.#ends.alone(() => this.#close());
     }
     return this.#closing;
   }
@@ -749,12 +561,8 @@ export class Wal {
     }
     await this.#store.stopPreparing();
     await this.#commits.drain();
-    // Twice, in blocks of their own: no single byte turns a closed log into a torn one.
-    if (!this.#openFramePending && this.#assembler.witness("close")) {
-      this.#assembler.witness("close");
-      await this.#commits.drain();
-    }
-    await this.#writeAnchor();
+    await this.#witnesses.close();
+    await this.#ends.writeAnchor();
     this.#commits.stop();
   }
 }

@@ -1,0 +1,220 @@
+import type { IoBackend } from "@stonewal/io";
+import { FRAMES_START } from "@stonewal/record";
+import { type LogPlace, type LogView, locate } from "@stonewal/recovery";
+import type { AnchorFile } from "./anchor-file.js";
+import { WalError } from "./errors.js";
+import { channels } from "./events.js";
+import type { FrameAssembler } from "./frame-assembler.js";
+import type { GroupCommit } from "./group-commit.js";
+import type { Holds } from "./holds.js";
+import type { NextSegment } from "./next-segment.js";
+import type { LiveSegment, SegmentStart, SegmentStore } from "./segment-store.js";
+import type { Counters } from "./stats.js";
+import type { Witnesses } from "./witnesses.js";
+
+export interface LogEndsOptions {
+  readonly io: IoBackend;
+  readonly directory: string;
+  readonly store: SegmentStore;
+  readonly anchor: AnchorFile;
+  readonly counters: Counters;
+  readonly assembler: FrameAssembler;
+  readonly commits: GroupCommit;
+  readonly nextSegment: NextSegment;
+  readonly witnesses: Witnesses;
+  readonly holds: Holds;
+  readonly view: LogView;
+  /** Throws where the log can't be written (any more). */
+  readonly checkUsable: () => void;
+  /** Appending may go on. */
+  readonly onResume: () => void;
+  /** What readers see has changed. */
+  readonly onChange: () => void;
+}
+
+/** Moves the ends of the log: frees its beginning, ends its active segment, cuts off its end. One at a time. */
+export class LogEnds {
+  readonly #options: LogEndsOptions;
+  #trimLsn: number;
+  #paused = false;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: LogEndsOptions, trimLsn: number) {
+    this.#options = options;
+    this.#trimLsn = trimLsn;
+  }
+
+  get trimLsn(): number {
+    return this.#trimLsn;
+  }
+
+  /** Appending waits while the end of the log is being moved. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Runs `work` when nothing else moves the ends. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** See `Wal.checkpoint`. */
+  checkpoint(lsn: number): Promise<number> {
+    const { checkUsable, commits, store, counters, directory, witnesses, nextSegment } = this.#options;
+    return this.alone(async () => {
+      checkUsable();
+      if (lsn > this.#trimLsn) {
+        await this.writeAnchor(lsn);
+        this.#trimLsn = lsn;
+      }
+      const freed = this.#freeable();
+      await store.free(freed).catch((error: unknown) => {
+        commits.fail(error);
+        throw error;
+      });
+      counters.checkpoints += 1;
+      channels.checkpoint.publish({ directory, lsn, freed: freed.length });
+      if (freed.length > 0) {
+        if (witnesses.openPending) witnesses.open();
+        nextSegment.spaceFreed();
+        this.#options.onResume();
+        this.#options.onChange();
+      }
+      return freed.length;
+    });
+  }
+
+  /** Whole segments below the trim point that nobody holds; never the active one, nor one that waits to be written. */
+  #freeable(): LiveSegment[] {
+    const { holds, store } = this.#options;
+    const keepFrom = holds.keepFrom(this.#trimLsn, store.live);
+    const freeable: LiveSegment[] = [];
+    for (const segment of store.live.slice(0, -1)) {
+      if (segment.lastLsn > Math.min(this.#trimLsn, keepFrom)) break;
+      freeable.push(segment);
+    }
+    return freeable;
+  }
+
+  async writeAnchor(trimLsn = this.#trimLsn): Promise<void> {
+    const { anchor, commits, store } = this.#options;
+    try {
+      await anchor.write(() => ({
+        trimLsn,
+        watermark: commits.watermark,
+        durableLsn: commits.durableLsn,
+        sequence: store.active.sequence,
+      }));
+    } catch (error) {
+      commits.fail(error);
+      throw commits.poison ?? error;
+    }
+  }
+
+  /** See `Wal.seal`. */
+  seal(): Promise<void> {
+    const { checkUsable, commits, store, assembler, nextSegment } = this.#options;
+    return this.alone(async () => {
+      checkUsable();
+      await commits.drain();
+      if (store.active.end === FRAMES_START && !assembler.hasQueued) return;
+      assembler.roll(await nextSegment.obtain());
+      await commits.drain();
+    });
+  }
+
+  /** See `Wal.truncateAfter`. */
+  truncateAfter(lsn: number): Promise<void> {
+    const { checkUsable, commits, assembler, witnesses, directory } = this.#options;
+    return this.alone(async () => {
+      checkUsable();
+      this.#checkCut(lsn);
+      await witnesses.ensureOpen();
+      await commits.drain();
+      if (lsn === assembler.nextLsn - 1) return;
+      this.#paused = true;
+      try {
+        // What was appended while the first drain went on.
+        await commits.drain();
+        await this.#cut(lsn);
+        // The cut may have taken away the one there was.
+        witnesses.open();
+        await commits.drain();
+      } finally {
+        this.#paused = false;
+        this.#options.onResume();
+      }
+      channels.truncate.publish({ directory, lsn });
+    });
+  }
+
+  #checkCut(lsn: number): void {
+    const lowest = Math.max(this.#trimLsn, this.#oldest.firstLsn - 1);
+    const { nextLsn } = this.#options.assembler;
+    if (Number.isSafeInteger(lsn) && lsn >= lowest && lsn < nextLsn) return;
+    throw new WalError(
+      "WAL_ARGUMENT",
+      `the log can be cut after LSN ${lowest} to ${nextLsn - 1}, not ${String(lsn)}`,
+    );
+  }
+
+  get #oldest(): LiveSegment {
+    return this.#options.store.live[0] as LiveSegment;
+  }
+
+  async #cut(lsn: number): Promise<void> {
+    const { assembler, commits, store, nextSegment } = this.#options;
+    const place = await this.#placeAfter(lsn);
+    const spare = await nextSegment.obtain();
+    // Frame numbers are not given again: whatever still names one beyond the cut, in the DWB too, fits nowhere.
+    const firstFrame = assembler.nextFrame;
+    const sequence = assembler.highestSequence + 1;
+    const start: SegmentStart = {
+      sequence,
+      firstLsn: lsn + 1,
+      firstFrameNumber: firstFrame,
+      previousSequence: place.sequence,
+      previousFrameNumber: place.frameNumber,
+      previousLsn: lsn,
+      previousChecksum: place.checksum,
+      previousEnd: place.offset,
+    };
+    try {
+      await store.activate(spare, start);
+      assembler.restart(
+        { offset: FRAMES_START, frameNumber: firstFrame, nextLsn: lsn + 1, chain: place.checksum },
+        sequence,
+      );
+      commits.restart(lsn);
+      const kept = store.live.find((segment) => segment.sequence === place.sequence) as LiveSegment;
+      kept.lastLsn = lsn;
+      kept.end = place.offset;
+      const cutAway = store.live.filter(
+        (segment) => segment.sequence > place.sequence && segment.sequence < sequence,
+      );
+      await this.writeAnchor();
+      await store.free(cutAway);
+      this.#options.onChange();
+    } catch (error) {
+      commits.fail(error);
+      throw commits.poison ?? error;
+    }
+  }
+
+  async #placeAfter(
+    lsn: number,
+  ): Promise<Pick<LogPlace, "sequence" | "frameNumber" | "offset" | "checksum">> {
+    const oldest = this.#oldest;
+    if (lsn >= oldest.firstLsn) return locate(this.#options.io, this.#options.view, lsn);
+    // Nothing remains: the log ends where its oldest segment begins.
+    const { sequence, preamble } = oldest;
+    return {
+      sequence,
+      frameNumber: preamble.firstFrameNumber - 1,
+      offset: FRAMES_START,
+      checksum: preamble.previousChecksum,
+    };
+  }
+}
