@@ -1,37 +1,7 @@
 import { expect, test } from "vitest";
-import type { WalOptions } from "../src/index.js";
-import { runHistory } from "./support/campaign.js";
-import { tornAllTheSame } from "./support/mutants.js";
 import { bytes, lastSegment, lastUsedBlock, makeDisk, openOn, textsOf } from "./support/sim-log.js";
 
 const OFFERED = { min: 4096, max: 65536 };
-const AUTO: Partial<WalOptions> = { direct: true, dwb: { mode: "auto", slots: 4, slotBytes: 8192 } };
-const seeds = Array.from({ length: 150 }, (_, index) => index + 1);
-
-test("with untorn writes in place of copies no acknowledged record is lost to a power cut at any point", {
-  timeout: 120_000,
-}, async () => {
-  let untorn = 0;
-  for (const seed of seeds) {
-    const result = await runHistory(seed, { mode: AUTO, disk: { untornWriteBytes: OFFERED } });
-    untorn += result.untornWrites;
-  }
-  expect(untorn).toBeGreaterThan(seeds.length);
-});
-
-// What is in flight is not acknowledged, and no frame shares a block with one that is: so a tear there takes nothing that was
-// promised, and recovery drops it. This shows that and no more: it says nothing about what a copy is for, rot (below).
-test("a device that tears what it promised not to tears only commits in flight: no acknowledged record is lost", {
-  timeout: 120_000,
-}, async () => {
-  let untorn = 0;
-  const wrap = tornAllTheSame(() => {
-    untorn += 1;
-  });
-  for (const seed of seeds) await runHistory(seed, { mode: AUTO, disk: { untornWriteBytes: OFFERED }, wrap });
-  expect(untorn).toBeGreaterThan(seeds.length);
-});
-
 test("the price of 'auto': a commit that rots is put back from its copy by default, and has none with untorn writes", async () => {
   const open = async (dwb: "direct" | "auto") => {
     const disk = makeDisk({ crashPolicy: "none", untornWriteBytes: OFFERED });

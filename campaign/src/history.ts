@@ -1,5 +1,5 @@
 import type { IoBackend } from "@stonewal/io";
-import { openLog, type Wal, type WalOptions } from "../../src/index.js";
+import { openLog, type Wal, type WalOptions } from "@stonewal/writer";
 import type { Ledger } from "./ledger.js";
 
 /** Numbers from a seed (mulberry32): a history is the same whenever its seed is. */

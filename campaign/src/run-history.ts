@@ -1,6 +1,6 @@
 import type { IoBackend } from "@stonewal/io";
 import { SimDisk, type SimDiskOptions } from "@stonewal/io-sim";
-import { openLog, type Wal, type WalOptions } from "../../src/index.js";
+import { openLog, type Wal, type WalOptions } from "@stonewal/writer";
 import { History, Random, randomMode } from "./history.js";
 import { Ledger } from "./ledger.js";
 
