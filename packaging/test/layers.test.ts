@@ -33,8 +33,12 @@ const LAYERS: Readonly<Record<string, { readonly imports: readonly string[] }>> 
 
 /** Only through the back end, so that a simulated disk sees everything. */
 const PURE = ["@stonewal/record", "@stonewal/dwb", "@stonewal/recovery", "@stonewal/writer"];
-const PURE_MODULES = ["node:diagnostics_channel", "node:path", "node:perf_hooks"];
-const PURE_NAMES: Readonly<Record<string, readonly string[]>> = { "node:perf_hooks": ["createHistogram"] };
+const PURE_MODULES = ["node:crypto", "node:diagnostics_channel", "node:path", "node:perf_hooks", "node:zlib"];
+const PURE_NAMES: Readonly<Record<string, readonly string[]>> = {
+  "node:perf_hooks": ["createHistogram"],
+  // Not the random numbers in it: those come from the back end.
+  "node:crypto": ["createCipheriv", "createDecipheriv", "hkdfSync", "timingSafeEqual"],
+};
 const IMPURE_GLOBALS = new Set([
   "Date",
   "crypto",

@@ -1,8 +1,17 @@
 import { copyBytes, firstNonZero, getCount, requireCount, requireId, setCount, viewOf } from "./binary.js";
-import { ANCHOR_BYTES, FORMAT_VERSION, ID_BYTES, PREAMBLE_BYTES, PREAMBLE_COPY_OFFSET } from "./constants.js";
+import {
+  ANCHOR_BYTES,
+  FORMAT_VERSION,
+  ID_BYTES,
+  PREAMBLE_BYTES,
+  PREAMBLE_COPY_OFFSET,
+  TAG_BYTES,
+} from "./constants.js";
 import { crc32c } from "./crc32c.js";
 import { RecordError } from "./errors.js";
+import type { LogCipher, LogDecipher } from "./log-cipher.js";
 import { ANCHOR_MAGIC, hasMagic } from "./magic.js";
+import { NO_TAG } from "./packed-body.js";
 
 /** The trim point, and a second witness of what was durable. Counts are safe integers. */
 export interface Anchor {
@@ -20,6 +29,56 @@ export interface Anchor {
   readonly sequence: number;
   /** When it was written, in milliseconds since the Unix epoch. */
   readonly time: number;
+  /** Present where the log is encrypted. */
+  readonly encryption?: AnchorEncryption | undefined;
+}
+
+/** What the anchor of an encrypted log states besides. Nothing in it is secret: it is authenticated. */
+export interface AnchorEncryption {
+  /** From 1. */
+  readonly keyId: number;
+  /** Of the writer that wrote it, 16 bytes. */
+  readonly incarnation: Uint8Array;
+  /** 16 bytes, of all that the anchor states. */
+  readonly tag: Uint8Array;
+}
+
+const AES_256_GCM = 1;
+/** Offsets of what the tag of an anchor doesn't cover: its checksum, which copy it is, itself. */
+const NOT_AUTHENTICATED: readonly (readonly [from: number, to: number])[] = [
+  [8, 12],
+  [64, 68],
+  [112, 128],
+];
+
+/** What `anchor` states, and its tag. */
+export function sealAnchor(
+  anchor: Omit<Anchor, "encryption">,
+  cipher: LogCipher,
+  incarnation: Uint8Array,
+): Anchor {
+  const sealed = { ...anchor, encryption: { keyId: cipher.keyId, incarnation, tag: NO_TAG } };
+  const { tag } = cipher.encrypt("anchor", anchor.generation, authenticated(sealed), new Uint8Array(0));
+  return { ...sealed, encryption: { ...sealed.encryption, tag } };
+}
+
+/**
+ * Passes for an anchor that was written with the key it names, and for one without encryption.
+ *
+ * @throws RecordError `KEY_MISSING`, `NOT_AUTHENTIC`.
+ */
+export function authenticateAnchor(anchor: Anchor, decipher: LogDecipher): void {
+  const { encryption, logId, generation } = anchor;
+  if (encryption === undefined) return;
+  const { keyId, incarnation, tag } = encryption;
+  const place = { keyId, logId, incarnation };
+  decipher.decrypt("anchor", place, generation, authenticated(anchor), new Uint8Array(0), tag);
+}
+
+function authenticated(anchor: Anchor): Uint8Array {
+  const bytes = encodeAnchor(anchor).slice(0, PREAMBLE_BYTES);
+  for (const [from, to] of NOT_AUTHENTICATED) bytes.fill(0, from, to);
+  return bytes;
 }
 
 /**
@@ -36,6 +95,11 @@ export function encodeAnchor(anchor: Anchor): Uint8Array {
   requireCount(anchor.durableLsn, 0, "the durable LSN");
   requireCount(anchor.sequence, 1, "the newest segment's sequence");
   requireCount(anchor.time, 0, "the time");
+  if (anchor.encryption !== undefined) {
+    requireCount(anchor.encryption.keyId, 1, "the key id");
+    requireId(anchor.encryption.incarnation, "the incarnation");
+    requireId(anchor.encryption.tag, "the tag");
+  }
   const bytes = new Uint8Array(ANCHOR_BYTES);
   const view = viewOf(bytes);
   for (const copy of [0, 1]) {
@@ -50,6 +114,12 @@ export function encodeAnchor(anchor: Anchor): Uint8Array {
     view.setUint32(at + 64, copy, true);
     setCount(view, at + 72, anchor.time);
     setCount(view, at + 80, anchor.sequence);
+    if (anchor.encryption !== undefined) {
+      view.setUint32(at + 88, AES_256_GCM, true);
+      view.setUint32(at + 92, anchor.encryption.keyId, true);
+      bytes.set(anchor.encryption.incarnation, at + 96);
+      bytes.set(anchor.encryption.tag, at + 112);
+    }
     view.setUint32(at + 8, crc32c(bytes, at + 12, at + PREAMBLE_BYTES), true);
   }
   return bytes;
@@ -71,7 +141,14 @@ export function decodeAnchor(bytes: Uint8Array, at: number, copy: 0 | 1): Anchor
   if (version !== FORMAT_VERSION) {
     throw new RecordError("UNSUPPORTED_FORMAT", `format version ${version} is unknown to this version`);
   }
-  if (view.getUint32(at + 68, true) !== 0 || firstNonZero(bytes, at + 88, end) !== -1) {
+  const cipher = view.getUint32(at + 88, true);
+  if (cipher > AES_256_GCM) {
+    throw new RecordError("UNSUPPORTED_FORMAT", `cipher ${cipher} is unknown to this version`);
+  }
+  if (
+    view.getUint32(at + 68, true) !== 0 ||
+    firstNonZero(bytes, cipher === 0 ? at + 92 : at + 128, end) !== -1
+  ) {
     throw new RecordError("UNSUPPORTED_FORMAT", "an anchor has something in the bytes that must be zero");
   }
   const anchor: Anchor = {
@@ -82,8 +159,20 @@ export function decodeAnchor(bytes: Uint8Array, at: number, copy: 0 | 1): Anchor
     durableLsn: getCount(view, at + 56, "the anchor's durable LSN"),
     time: getCount(view, at + 72, "the anchor's time"),
     sequence: getCount(view, at + 80, "the newest segment's sequence"),
+    ...(cipher === 0
+      ? {}
+      : {
+          encryption: {
+            keyId: view.getUint32(at + 92, true),
+            incarnation: copyBytes(bytes, at + 96, at + 96 + ID_BYTES),
+            tag: copyBytes(bytes, at + 112, at + 112 + TAG_BYTES),
+          },
+        }),
   };
-  return view.getUint32(at + 64, true) === copy && anchor.generation >= 1 && anchor.sequence >= 1
+  return view.getUint32(at + 64, true) === copy &&
+    anchor.generation >= 1 &&
+    anchor.sequence >= 1 &&
+    anchor.encryption?.keyId !== 0
     ? anchor
     : undefined;
 }

@@ -27,6 +27,15 @@ export const ANCHOR_BYTES = 131072;
 /** Bytes of a log id, an incarnation or a DWB id. */
 export const ID_BYTES = 16;
 
+/** Bytes of an AES-GCM tag. */
+export const TAG_BYTES = 16;
+/** Bytes that tell, in a preamble, whether a key is the right one. */
+export const KEY_CHECK_BYTES = 16;
+/** Bytes that a record takes in a routing table. */
+export const ROUTING_BYTES = 24;
+/** Most that the records of an encrypted or compressed frame may come to, in bytes. */
+export const MAX_PACKED_BYTES = 2 ** 30;
+
 /** Bit 31 of a record's type: a reader that doesn't know the type must stop, not skip. */
 export const REQUIRED_TYPE = 0x80000000;
 

@@ -8,8 +8,12 @@
  * - `RECORD_CHECKSUM`: the checksum doesn't match the bytes.
  * - `LSN_EXHAUSTED`: no LSN is left for the record ({@link MAX_LSN}).
  * - `UNSUPPORTED_FORMAT`: intact (its checksum is right), but written by rules this version doesn't know: another
- *   version, kind, flag or cipher, something in a field that must be zero, a count above 2^53 − 1. Guessing here would
- *   lose data: to take it for "no valid frame" would be to cut the log there.
+ *   version, kind, flag or cipher, something in a field that must be zero, a count above 2^53 − 1; or compressed with what
+ *   this Node.js lacks. Guessing here would lose data: to take it for "no valid frame" would be to cut the log there.
+ * - `KEY_ARGUMENT`: a key or its id can't be: not 32 bytes, an id that is no u32 from 1.
+ * - `KEY_MISSING`: a key that is needed is not in the key ring, or its provider did not give it; `keyId` names it.
+ * - `KEY_WRONG`: the key with this id is not the one that the log was written with.
+ * - `NOT_AUTHENTIC`: checksums are right and the key is, but what is there was not written with it.
  */
 export type RecordErrorCode =
   | "RECORD_ARGUMENT"
@@ -17,15 +21,22 @@ export type RecordErrorCode =
   | "RECORD_MALFORMED"
   | "RECORD_CHECKSUM"
   | "LSN_EXHAUSTED"
-  | "UNSUPPORTED_FORMAT";
+  | "UNSUPPORTED_FORMAT"
+  | "KEY_ARGUMENT"
+  | "KEY_MISSING"
+  | "KEY_WRONG"
+  | "NOT_AUTHENTIC";
 
 /** The only error this package throws, whatever bytes it is given. */
 export class RecordError extends Error {
   override readonly name = "RecordError";
   readonly code: RecordErrorCode;
+  /** The key concerned, where there is one. */
+  readonly keyId: number | undefined;
 
-  constructor(code: RecordErrorCode, message: string) {
-    super(message);
+  constructor(code: RecordErrorCode, message: string, details: { keyId?: number; cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
+    this.keyId = details.keyId;
   }
 }

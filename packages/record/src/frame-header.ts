@@ -1,4 +1,4 @@
-import { copyBytes, firstNonZero, getCount, viewOf } from "./binary.js";
+import { copyBytes, getCount, viewOf } from "./binary.js";
 import {
   FRAME_HEADER_BYTES,
   FRAMES_START,
@@ -10,6 +10,7 @@ import {
 import { crc32c } from "./crc32c.js";
 import { RecordError } from "./errors.js";
 import { FRAME_MAGIC, hasMagic } from "./magic.js";
+import { NO_TAG, type PackedBody, packedFits, readPackedFields } from "./packed-body.js";
 
 /** What a frame is for: records, or bearing witness at an open, when the log falls quiet, or at a clean close. */
 export type FrameKind = "data" | "open" | "idle" | "close";
@@ -50,11 +51,18 @@ export interface FrameHeader {
   readonly bodyChecksum: number;
   /** 0 for nearly every frame; see docs/format.md. */
   readonly boundaryMask: bigint;
+  /** How the records are compressed or encrypted; `undefined` where they are stored as they are. */
+  readonly packed: PackedBody | undefined;
 }
 
 /** A frame's checksum as the next frame's chain field states it. */
 export function frameChecksum(headerChecksum: number, bodyChecksum: number): bigint {
   return (BigInt(bodyChecksum) << 32n) | BigInt(headerChecksum);
+}
+
+/** 16 bytes: what the next frame states as the tag before it. Zeros for a frame that isn't encrypted. */
+export function frameTag(header: FrameHeader): Uint8Array {
+  return header.packed?.tag ?? NO_TAG;
 }
 
 /** Bytes that a frame of this length takes: to the end of its last block. `blockBytes` is a power of two. */
@@ -79,10 +87,7 @@ export function readFrameHeader(bytes: Uint8Array, at: number): FrameHeader | un
 
   const kind = FRAME_KINDS[view.getUint16(at + 24, true) - 1];
   if (kind === undefined) throw unsupported(`frame kind ${view.getUint16(at + 24, true)}`);
-  if (view.getUint16(at + 26, true) !== 0) throw unsupported(`frame flags ${view.getUint16(at + 26, true)}`);
-  if (view.getUint32(at + 28, true) !== 0 || firstNonZero(bytes, at + 128, at + FRAME_HEADER_BYTES) !== -1) {
-    throw unsupported("a frame header with something in the bytes that must be zero");
-  }
+  const packed = readPackedFields(bytes, view, at);
   const bodyChecksum = view.getUint32(at + 12, true);
   const recordCount = view.getUint32(at + 20, true);
   const firstLsn = getCount(view, at + 88, "a frame's first LSN");
@@ -104,19 +109,24 @@ export function readFrameHeader(bytes: Uint8Array, at: number): FrameHeader | un
     headerChecksum,
     bodyChecksum,
     boundaryMask: view.getBigUint64(at + 120, true),
+    packed,
   };
   if (!Number.isSafeInteger(header.nextLsn)) throw unsupported("a frame whose last LSN is above 2^53 - 2");
   return canBe(header) ? header : undefined;
 }
 
 function canBe(header: FrameHeader): boolean {
-  const { kind, length, recordCount } = header;
+  const { kind, length, recordCount, packed } = header;
   const bodyBytes = length - FRAME_HEADER_BYTES;
+  const clearBytes = kind === "open" ? OPEN_BODY_BYTES : 0;
   const bodyFits =
-    kind === "data"
-      ? length % 8 === 0 && recordCount >= 1 && recordCount * RECORD_HEADER_BYTES <= bodyBytes
-      : recordCount === 0 && bodyBytes === (kind === "open" ? OPEN_BODY_BYTES : 0);
+    packed !== undefined
+      ? packedFits(packed, { length, recordCount, clearBytes })
+      : kind === "data"
+        ? length % 8 === 0 && recordCount * RECORD_HEADER_BYTES <= bodyBytes
+        : bodyBytes === clearBytes;
   return (
+    (kind === "data") === recordCount >= 1 &&
     bodyFits &&
     header.sequence >= 1 &&
     header.frameNumber >= 1 &&

@@ -17,17 +17,23 @@ export class RecordCursor implements IterableIterator<LogRecord, undefined> {
   #index = 0;
 
   /** @internal Use {@link frameRecords}. */
-  constructor(bytes: Uint8Array, at: number, header: FrameHeader) {
-    if (!(at >= 0 && at + header.length <= bytes.length)) {
+  constructor(bytes: Uint8Array, at: number, header: FrameHeader, unpacked: Uint8Array | undefined) {
+    if (header.packed !== undefined) {
+      if (unpacked === undefined && header.recordCount > 0) {
+        throw new RecordError("RECORD_ARGUMENT", "the frame has not been unpacked");
+      }
+      bytes = unpacked ?? new Uint8Array(0);
+      at = -FRAME_HEADER_BYTES;
+    } else if (!(at >= 0 && at + header.length <= bytes.length)) {
       throw new RecordError(
         "RECORD_ARGUMENT",
         `the frame at ${at} is not wholly inside ${bytes.length} bytes`,
       );
-    }
-    if (!isUnmasked(header)) throw new RecordError("RECORD_ARGUMENT", "the frame has not been verified");
+    } else if (!isUnmasked(header))
+      throw new RecordError("RECORD_ARGUMENT", "the frame has not been verified");
     this.#source = { bytes, view: viewOf(bytes), firstLsn: header.firstLsn, time: header.time };
     this.#count = header.recordCount;
-    this.#end = at + header.length;
+    this.#end = header.packed === undefined ? at + header.length : bytes.length;
     this.#at = at + FRAME_HEADER_BYTES;
   }
 
@@ -75,12 +81,17 @@ export class RecordCursor implements IterableIterator<LogRecord, undefined> {
 }
 
 /**
- * The records of a frame that {@link FrameVerifier} found right, as views of `bytes`. Nothing is verified here but that
- * no length leads out of the frame.
+ * The records of a frame that {@link FrameVerifier} found right, as views of `bytes`, or of what {@link FrameUnpacker} made of
+ * them. Nothing is verified here but that no length leads out of the frame.
  *
- * @throws RecordError `RECORD_ARGUMENT` when the frame isn't wholly inside the bytes, or has a boundary mask that no
- * verifier has undone.
+ * @throws RecordError `RECORD_ARGUMENT` when the frame isn't wholly inside the bytes, has a boundary mask that no
+ * verifier has undone, or is compressed or encrypted and comes without what it was unpacked to.
  */
-export function frameRecords(bytes: Uint8Array, at: number, header: FrameHeader): RecordCursor {
-  return new RecordCursor(bytes, at, header);
+export function frameRecords(
+  bytes: Uint8Array,
+  at: number,
+  header: FrameHeader,
+  unpacked?: Uint8Array,
+): RecordCursor {
+  return new RecordCursor(bytes, at, header, unpacked);
 }

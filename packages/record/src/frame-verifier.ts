@@ -4,6 +4,7 @@ import { FRAME_HEADER_BYTES } from "./constants.js";
 import { type ChecksumRanges, checksumRanges, crc32cWords } from "./crc32c.js";
 import { RecordError } from "./errors.js";
 import { type FrameHeader, paddedFrameBytes } from "./frame-header.js";
+import { alignedBytes } from "./packed-body.js";
 import { recordEnd } from "./record.js";
 
 /** A frame in a chunk of bytes: what `readFrameHeader(bytes, at)` answered, and where. */
@@ -49,7 +50,7 @@ export class FrameVerifier {
           `the frame at ${at}, ${header.length} bytes long, is not wholly inside ${bytes.length} bytes`,
         );
       }
-      needed += header.recordCount + 1;
+      needed += inTheClear(header) + 1;
     }
     // Bounded by the bytes that are there: a header with more records than fit its length isn't one.
     if (needed > this.#sums.length) {
@@ -73,8 +74,9 @@ export class FrameVerifier {
       const { header, at } = frames[f]!;
       if (verdicts[f]) {
         const first = next;
-        next += header.recordCount + 1;
-        let right = crc32cWords(sums, first, header.recordCount + 1) === header.bodyChecksum;
+        const count = inTheClear(header) + 1;
+        next += count;
+        let right = crc32cWords(sums, first, count) === header.bodyChecksum;
         for (let i = first; right && i < next - 1; i++) {
           right = view.getUint32(ranges[2 * i]! - 4, true) === sums[i];
         }
@@ -90,19 +92,30 @@ export class FrameVerifier {
     const ranges = this.#ranges;
     const end = at + header.length;
     const paddedEnd = at + paddedFrameBytes(header.length, this.blockBytes);
+    const records = inTheClear(header);
     let record = at + FRAME_HEADER_BYTES;
     let i = first;
-    for (const last = first + header.recordCount; i < last; i++) {
+    for (const last = first + records; i < last; i++) {
       const next = recordEnd(bytes, view, record, end);
       if (next === -1) return 0;
       ranges[2 * i] = record + 4;
       ranges[2 * i + 1] = next - record - 4;
       record = next;
     }
-    if (header.recordCount > 0 && record !== end) return 0;
-    if (firstNonZero(bytes, end, paddedEnd) !== -1) return 0;
+    if (records > 0 && record !== end) return 0;
+    if (firstNonZero(bytes, end - unusedBytes(header), paddedEnd) !== -1) return 0;
     ranges[2 * i] = record;
     ranges[2 * i + 1] = paddedEnd - record;
-    return header.recordCount + 1;
+    return records + 1;
   }
+}
+
+/** Records whose own checksums stand in the frame; what is compressed or encrypted is checked as a whole. */
+function inTheClear(header: FrameHeader): number {
+  return header.packed === undefined ? header.recordCount : 0;
+}
+
+/** Zeros at the end of a packed body, to a multiple of 8. */
+function unusedBytes({ packed }: FrameHeader): number {
+  return packed === undefined ? 0 : alignedBytes(packed.storedBytes) - packed.storedBytes;
 }

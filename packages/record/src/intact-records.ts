@@ -8,8 +8,8 @@ import { LogRecord } from "./log-record.js";
 import { recordEnd } from "./record.js";
 
 /**
- * For salvage: the records of a damaged frame that are intact beyond doubt, in order. The frame may be cut short by the
- * end of the bytes, which are left as they are.
+ * For salvage: the records of a damaged frame that are intact beyond doubt, in order; of a compressed or encrypted one, none.
+ * The frame may be cut short by the end of the bytes, which are left as they are.
  *
  * A record's own checksum says that its bytes are right. It doesn't say that it is a record of this frame: behind a
  * damaged length the walk may enter a payload, and a payload may hold the image of a record. Up to the first record that
@@ -26,6 +26,8 @@ export function* intactRecords(
   blockBytes: number,
 ): Generator<LogRecord, void, undefined> {
   requireBlockBytes(blockBytes);
+  // Compressed or encrypted, a frame is right as a whole or not at all.
+  if (header.packed !== undefined) return;
   if (!(at >= 0 && at + FRAME_HEADER_BYTES <= bytes.length)) {
     throw new RecordError("RECORD_ARGUMENT", `no frame header at ${at} in ${bytes.length} bytes`);
   }

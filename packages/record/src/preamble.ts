@@ -14,13 +14,17 @@ import {
   FORMAT_VERSION,
   FRAMES_START,
   ID_BYTES,
+  KEY_CHECK_BYTES,
   MIN_BLOCK_BYTES,
   PREAMBLE_BYTES,
   PREAMBLE_COPY_OFFSET,
+  TAG_BYTES,
 } from "./constants.js";
 import { crc32c } from "./crc32c.js";
 import { RecordError } from "./errors.js";
+import type { LogCipher, LogDecipher } from "./log-cipher.js";
 import { hasMagic, PREAMBLE_MAGIC } from "./magic.js";
+import { NO_TAG } from "./packed-body.js";
 
 /** What a segment says about itself and about where the one before it ends. Counts are safe integers. */
 export interface Preamble {
@@ -52,9 +56,73 @@ export interface Preamble {
   readonly incarnation: Uint8Array;
   /** Behind the last frame there may be bytes of the file's former life; otherwise zeros. */
   readonly recycled: boolean;
+  /** Present where the frames of this segment are encrypted, each of them. */
+  readonly encryption?: PreambleEncryption | undefined;
+}
+
+/** What an encrypted segment states besides. */
+export interface PreambleEncryption {
+  /** From 1. */
+  readonly keyId: number;
+  /** 16 bytes that tell whether a key is the right one. */
+  readonly keyCheck: Uint8Array;
+  /** 16 bytes: the tag of the last frame that counts before this segment, or, with none in it, of the previous preamble; zeros where that isn't encrypted. */
+  readonly previousTag: Uint8Array;
+  /** 16 bytes: of all that the preamble states. The first frame states it as the tag before it. */
+  readonly tag: Uint8Array;
 }
 
 const RECYCLED = 1;
+const AES_256_GCM = 1;
+/** Offsets of what the tag of a preamble doesn't cover: its checksum, which copy it is, itself. */
+const NOT_AUTHENTICATED: readonly (readonly [from: number, to: number])[] = [
+  [8, 12],
+  [68, 72],
+  [184, 200],
+];
+
+/** 16 bytes: what the first frame of a segment states as the tag before it. Zeros where the segment isn't encrypted. */
+export function preambleTag(preamble: Preamble): Uint8Array {
+  return preamble.encryption?.tag ?? NO_TAG;
+}
+
+/**
+ * The preamble of a segment that is written with `cipher`: what `preamble` states, and its tag.
+ *
+ * @throws RecordError `RECORD_ARGUMENT` when a field can't be.
+ */
+export function sealPreamble(
+  preamble: Omit<Preamble, "encryption">,
+  cipher: LogCipher,
+  previousTag: Uint8Array,
+): Preamble {
+  const { keyId, keyCheck } = cipher;
+  const sealed = { ...preamble, encryption: { keyId, keyCheck, previousTag, tag: NO_TAG } };
+  const { tag } = cipher.encrypt("preamble", preamble.sequence, authenticated(sealed), new Uint8Array(0));
+  return { ...sealed, encryption: { ...sealed.encryption, tag } };
+}
+
+/**
+ * Passes for a preamble that was written with the key it names, and for one without encryption.
+ *
+ * @throws RecordError `KEY_MISSING`, `KEY_WRONG`, `NOT_AUTHENTIC`.
+ */
+export function authenticatePreamble(preamble: Preamble, decipher: LogDecipher): void {
+  const { encryption, logId, incarnation, sequence } = preamble;
+  if (encryption === undefined) return;
+  const { keyId, keyCheck, tag } = encryption;
+  const place = { keyId, logId, incarnation };
+  decipher.requireKey(place, keyCheck);
+  decipher.decrypt("preamble", place, sequence, authenticated(preamble), new Uint8Array(0), tag);
+}
+
+/** Everything that a preamble states is in its fields, so what was covered can be made of them again. */
+function authenticated(preamble: Preamble): Uint8Array {
+  const bytes = new Uint8Array(PREAMBLE_BYTES);
+  writeCopy(bytes, 0, preamble, 0);
+  for (const [from, to] of NOT_AUTHENTICATED) bytes.fill(0, from, to);
+  return bytes;
+}
 
 /**
  * Both copies of a preamble, each with the zeros behind it: the first {@link FRAMES_START} bytes of a segment.
@@ -62,6 +130,13 @@ const RECYCLED = 1;
  * @throws RecordError `RECORD_ARGUMENT` when a field can't be.
  */
 export function encodePreamble(preamble: Preamble): Uint8Array {
+  validate(preamble);
+  const bytes = new Uint8Array(FRAMES_START);
+  for (const copy of [0, 1] as const) writeCopy(bytes, copy * PREAMBLE_COPY_OFFSET, preamble, copy);
+  return bytes;
+}
+
+function validate(preamble: Preamble): void {
   requireId(preamble.logId, "the log id");
   requireId(preamble.incarnation, "the incarnation");
   requireCount(preamble.sequence, 1, "the sequence");
@@ -78,30 +153,47 @@ export function encodePreamble(preamble: Preamble): Uint8Array {
   const wrong = contradiction(preamble);
   if (wrong !== undefined) throw new RecordError("RECORD_ARGUMENT", `not a preamble: ${wrong}`);
 
-  const bytes = new Uint8Array(FRAMES_START);
-  const view = viewOf(bytes);
-  for (const copy of [0, 1]) {
-    const at = copy * PREAMBLE_COPY_OFFSET;
-    bytes.set(PREAMBLE_MAGIC, at);
-    view.setUint32(at + 12, FORMAT_VERSION, true);
-    bytes.set(preamble.logId, at + 16);
-    setCount(view, at + 32, preamble.sequence);
-    setCount(view, at + 40, preamble.firstLsn);
-    setCount(view, at + 48, preamble.firstFrameNumber);
-    setCount(view, at + 56, preamble.segmentBytes);
-    view.setUint32(at + 64, preamble.blockBytes, true);
-    view.setUint32(at + 68, copy, true);
-    setCount(view, at + 72, preamble.previousSequence);
-    setCount(view, at + 80, preamble.previousFrameNumber);
-    setCount(view, at + 88, preamble.previousLsn);
-    view.setBigUint64(at + 96, preamble.previousChecksum, true);
-    setCount(view, at + 104, preamble.previousEnd);
-    setCount(view, at + 112, preamble.time);
-    bytes.set(preamble.incarnation, at + 120);
-    view.setUint32(at + 144, preamble.recycled ? RECYCLED : 0, true);
-    view.setUint32(at + 8, crc32c(bytes, at + 12, at + PREAMBLE_BYTES), true);
+  const { encryption } = preamble;
+  if (encryption === undefined) return;
+  requireCount(encryption.keyId, 1, "the key id");
+  if (
+    encryption.keyId > 0xffffffff ||
+    encryption.keyCheck.length !== KEY_CHECK_BYTES ||
+    encryption.previousTag.length !== TAG_BYTES ||
+    encryption.tag.length !== TAG_BYTES
+  ) {
+    throw new RecordError("RECORD_ARGUMENT", "not a preamble: key id, key check or a tag");
   }
-  return bytes;
+}
+
+function writeCopy(bytes: Uint8Array, at: number, preamble: Preamble, copy: 0 | 1): void {
+  const view = viewOf(bytes);
+  bytes.set(PREAMBLE_MAGIC, at);
+  view.setUint32(at + 12, FORMAT_VERSION, true);
+  bytes.set(preamble.logId, at + 16);
+  setCount(view, at + 32, preamble.sequence);
+  setCount(view, at + 40, preamble.firstLsn);
+  setCount(view, at + 48, preamble.firstFrameNumber);
+  setCount(view, at + 56, preamble.segmentBytes);
+  view.setUint32(at + 64, preamble.blockBytes, true);
+  view.setUint32(at + 68, copy, true);
+  setCount(view, at + 72, preamble.previousSequence);
+  setCount(view, at + 80, preamble.previousFrameNumber);
+  setCount(view, at + 88, preamble.previousLsn);
+  view.setBigUint64(at + 96, preamble.previousChecksum, true);
+  setCount(view, at + 104, preamble.previousEnd);
+  setCount(view, at + 112, preamble.time);
+  bytes.set(preamble.incarnation, at + 120);
+  view.setUint32(at + 144, preamble.recycled ? RECYCLED : 0, true);
+  if (preamble.encryption !== undefined) {
+    const { keyId, keyCheck, previousTag, tag } = preamble.encryption;
+    view.setUint32(at + 136, AES_256_GCM, true);
+    view.setUint32(at + 140, keyId, true);
+    bytes.set(keyCheck, at + 152);
+    bytes.set(previousTag, at + 168);
+    bytes.set(tag, at + 184);
+  }
+  view.setUint32(at + 8, crc32c(bytes, at + 12, at + PREAMBLE_BYTES), true);
 }
 
 /**
@@ -120,10 +212,14 @@ export function decodePreamble(bytes: Uint8Array, at: number, copy: 0 | 1): Prea
   const version = view.getUint32(at + 12, true);
   if (version !== FORMAT_VERSION) throw unsupported(`format version ${version}`);
   const cipher = view.getUint32(at + 136, true);
-  if (cipher !== 0) throw unsupported(`cipher ${cipher}`);
+  if (cipher > AES_256_GCM) throw unsupported(`cipher ${cipher}`);
   const flags = view.getUint32(at + 144, true);
   if ((flags & ~RECYCLED) !== 0) throw unsupported(`a segment with flags ${flags}`);
-  if (view.getUint32(at + 140, true) !== 0 || firstNonZero(bytes, at + 148, end) !== -1) {
+  const plain = cipher === 0;
+  const zeros =
+    firstNonZero(bytes, at + 148, plain ? end : at + 152) === -1 &&
+    (plain ? view.getUint32(at + 140, true) === 0 : firstNonZero(bytes, at + 200, end) === -1);
+  if (!zeros) {
     throw unsupported("a preamble with something in the bytes that must be zero");
   }
   const preamble: Preamble = {
@@ -141,6 +237,16 @@ export function decodePreamble(bytes: Uint8Array, at: number, copy: 0 | 1): Prea
     time: getCount(view, at + 112, "a segment's creation time"),
     incarnation: copyBytes(bytes, at + 120, at + 120 + ID_BYTES),
     recycled: (flags & RECYCLED) !== 0,
+    ...(plain
+      ? {}
+      : {
+          encryption: {
+            keyId: view.getUint32(at + 140, true),
+            keyCheck: copyBytes(bytes, at + 152, at + 152 + KEY_CHECK_BYTES),
+            previousTag: copyBytes(bytes, at + 168, at + 168 + TAG_BYTES),
+            tag: copyBytes(bytes, at + 184, at + 184 + TAG_BYTES),
+          },
+        }),
   };
   return view.getUint32(at + 68, true) === copy && contradiction(preamble) === undefined
     ? preamble
@@ -159,6 +265,7 @@ function contradiction(p: Preamble): string | undefined {
   if ((p.previousSequence === 0) !== (p.sequence === 1))
     return "the first segment, and no other, has none before it";
   if (p.previousSequence >= p.sequence) return "the previous segment has a higher sequence";
+  if (p.encryption?.keyId === 0) return "the key id";
   if (p.previousSequence === 0) {
     const nothing = p.previousFrameNumber === 0 && p.previousChecksum === 0n && p.previousEnd === 0;
     return nothing ? undefined : "nothing comes before the first segment";

@@ -85,7 +85,12 @@ test("what a seal answers is what the next frame's chain must be, and what the r
   builder.append({ payload: text("x") });
   const sealed = builder.seal(FIELDS);
   const header = readFrameHeader(bytes, 4096)!;
-  expect(sealed).toEqual({ length: header.length, paddedLength: 4096, checksum: header.checksum });
+  expect(sealed).toEqual({
+    length: header.length,
+    paddedLength: 4096,
+    checksum: header.checksum,
+    tag: new Uint8Array(16),
+  });
   expect(header.checksum).toBe((BigInt(header.bodyChecksum) << 32n) | BigInt(header.headerChecksum));
 });
 

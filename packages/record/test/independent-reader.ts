@@ -1,3 +1,6 @@
+import { createDecipheriv, createHmac } from "node:crypto";
+import { brotliDecompressSync, inflateRawSync } from "node:zlib";
+
 /**
  * A second reader, written from docs/format.md alone and sharing nothing with src/: another CRC, other ways to get at
  * numbers, whole segments instead of single frames. If the two disagree, the page or the codec is wrong.
@@ -29,8 +32,10 @@ export function readPreamble(file: Buffer, copy: number) {
   if (p.toString("latin1", 0, 8) !== "SWSEGMT1" || p.readUInt32LE(8) !== crc(p.subarray(12)))
     return undefined;
   if (p.readUInt32LE(12) !== 1 || p.readUInt32LE(68) !== copy) return undefined;
-  if (p.readUInt32LE(136) !== 0 || p.readUInt32LE(140) !== 0 || !zero(whole.subarray(148))) return undefined;
-  if (p.readUInt32LE(144) > 1) return undefined;
+  if (p.readUInt32LE(136) > 1 || p.readUInt32LE(144) > 1) return undefined;
+  const encrypted = p.readUInt32LE(136) === 1;
+  if (encrypted !== p.readUInt32LE(140) > 0 || !zero(whole.subarray(encrypted ? 200 : 148))) return undefined;
+  if (!zero(whole.subarray(148, 152))) return undefined;
   return {
     logId: p.toString("hex", 16, 32),
     sequence: p.readBigUInt64LE(32),
@@ -46,7 +51,78 @@ export function readPreamble(file: Buffer, copy: number) {
     time: p.readBigUInt64LE(112),
     incarnation: p.toString("hex", 120, 136),
     recycled: p.readUInt32LE(144) === 1,
+    ...(encrypted
+      ? {
+          encryption: {
+            keyId: p.readUInt32LE(140),
+            keyCheck: p.toString("hex", 152, 168),
+            previousTag: p.toString("hex", 168, 184),
+            tag: p.toString("hex", 184, 200),
+          },
+        }
+      : {}),
   };
+}
+
+// HKDF of RFC 5869 spelt out.
+function derived(
+  master: Uint8Array,
+  salt: Buffer,
+  purpose: string,
+  logId: Buffer,
+  keyId: number,
+  bytes: number,
+) {
+  const id = Buffer.alloc(4);
+  id.writeUInt32LE(keyId);
+  const info = Buffer.concat([Buffer.from(`stonewal/1 ${purpose}\0`, "latin1"), logId, id]);
+  const extracted = createHmac("sha256", salt).update(master).digest();
+  return createHmac("sha256", extracted).update(info).update(Buffer.of(1)).digest().subarray(0, bytes);
+}
+
+function decrypt(
+  key: Buffer,
+  counter: bigint,
+  covered: Buffer,
+  without: readonly (readonly [number, number])[],
+  stored: Buffer,
+  tag: Buffer,
+) {
+  const nonce = Buffer.alloc(12);
+  nonce.writeBigUInt64LE(counter);
+  const aad = Buffer.from(covered);
+  for (const [from, to] of without) aad.fill(0, from, to);
+  const decipher = createDecipheriv("aes-256-gcm", key, nonce);
+  decipher.setAAD(aad);
+  decipher.setAuthTag(tag);
+  return Buffer.concat([decipher.update(stored), decipher.final()]);
+}
+
+/** Throws unless the preamble was written with this key. */
+export function authenticatePreamble(file: Buffer, copy: number, master: Uint8Array) {
+  const p = file.subarray(copy * 65536, copy * 65536 + 256);
+  const [logId, keyId] = [p.subarray(16, 32), p.readUInt32LE(140)];
+  if (!derived(master, logId, "check", logId, keyId, 16).equals(p.subarray(152, 168)))
+    throw new Error("wrong key");
+  const key = derived(master, p.subarray(120, 136), "preamble", logId, keyId, 32);
+  const without = [
+    [8, 12],
+    [68, 72],
+    [184, 200],
+  ] as const;
+  decrypt(key, p.readBigUInt64LE(32), p, without, Buffer.alloc(0), p.subarray(184, 200));
+}
+
+/** Throws unless the anchor was written with this key. */
+export function authenticateAnchor(file: Buffer, copy: number, master: Uint8Array) {
+  const a = file.subarray(copy * 65536, copy * 65536 + 256);
+  const key = derived(master, a.subarray(96, 112), "anchor", a.subarray(16, 32), a.readUInt32LE(92), 32);
+  const without = [
+    [8, 12],
+    [64, 68],
+    [112, 128],
+  ] as const;
+  decrypt(key, a.readBigUInt64LE(32), a, without, Buffer.alloc(0), a.subarray(112, 128));
 }
 
 export function readAnchor(file: Buffer, copy: number) {
@@ -55,7 +131,8 @@ export function readAnchor(file: Buffer, copy: number) {
   if (a.toString("latin1", 0, 8) !== "SWANCHR1" || a.readUInt32LE(8) !== crc(a.subarray(12)))
     return undefined;
   if (a.readUInt32LE(12) !== 1 || a.readUInt32LE(64) !== copy) return undefined;
-  if (a.readUInt32LE(68) !== 0 || !zero(whole.subarray(88))) return undefined;
+  if (a.readUInt32LE(68) !== 0 || a.readUInt32LE(88) > 1) return undefined;
+  if (!zero(whole.subarray(a.readUInt32LE(88) === 1 ? 128 : 92))) return undefined;
   return {
     logId: a.toString("hex", 16, 32),
     generation: a.readBigUInt64LE(32),
@@ -84,12 +161,17 @@ export function readRecord(bytes: Buffer) {
 }
 
 /** The frame at the start of these bytes, judged by itself. */
-export function readFrame(bytes: Buffer, blockBytes: number) {
+export function readFrame(bytes: Buffer, blockBytes: number, master?: Uint8Array) {
   const h = bytes.subarray(0, 192);
   if (h.length < 192 || h.toString("latin1", 0, 8) !== "SWFRAME1") return undefined;
   const headerChecksum = h.readUInt32LE(8);
   if (headerChecksum !== crc(h.subarray(12))) return undefined;
-  if (h.readUInt16LE(26) !== 0 || h.readUInt32LE(28) !== 0 || !zero(h.subarray(128))) return undefined;
+  const [flags, compression] = [h.readUInt16LE(26), h.readUInt16LE(28)];
+  const packed = flags !== 0 || compression !== 0;
+  const encrypted = (flags & 1) !== 0;
+  if (flags > 3 || flags === 2 || compression > 3 || !zero(h.subarray(30, 32))) return undefined;
+  if (!zero(h.subarray(packed ? 176 : 128)) || !zero(h.subarray(140, 144))) return undefined;
+  if (!encrypted && !zero(h.subarray(144, 176))) return undefined;
   const kind = KINDS.get(h.readUInt16LE(24));
   const length = h.readUInt32LE(16);
   const paddedLength = Math.ceil(length / blockBytes) * blockBytes;
@@ -99,18 +181,54 @@ export function readFrame(bytes: Buffer, blockBytes: number) {
   const mask = h.subarray(120, 128);
   for (let at = 4096; at < length; at += 4096) for (let i = 0; i < 8; i++) frame[at + i]! ^= mask[i]!;
 
-  const records = [];
+  const count = h.readUInt32LE(20);
+  let plain: Buffer = frame.subarray(192, kind === "data" ? length : 192);
+  let rest = 0;
   const sums: number[] = [];
-  let at = 192;
+  if (packed) {
+    sums.push(crc(frame.subarray(192)));
+    const clear = kind === "open" ? 32 : flags === 3 ? 24 * count : 0;
+    const stored = h.readUInt32LE(136);
+    if (length !== 192 + clear + Math.ceil(stored / 8) * 8 || !zero(frame.subarray(192 + clear + stored)))
+      return undefined;
+    plain = frame.subarray(192 + clear, 192 + clear + stored);
+    if (encrypted && master !== undefined) {
+      const key = derived(master, h.subarray(48, 64), "frame", h.subarray(32, 48), h.readUInt32LE(128), 32);
+      const without = [
+        [8, 16],
+        [120, 128],
+        [144, 160],
+      ] as const;
+      const covered = frame.subarray(0, 192 + clear);
+      plain = decrypt(key, h.readBigUInt64LE(80), covered, without, plain, h.subarray(144, 160));
+    }
+    if (compression === 1) plain = inflateRawSync(plain);
+    if (compression === 2) plain = brotliDecompressSync(plain);
+    if (plain.length !== h.readUInt32LE(132)) return undefined;
+    rest = clear;
+  }
+
+  const records = [];
+  let at = 0;
   const firstLsn = h.readBigUInt64LE(88);
-  for (let i = 0; i < h.readUInt32LE(20); i++) {
-    const record = at + 32 <= length ? readRecord(frame.subarray(at, length)) : undefined;
+  for (let i = 0; i < count; i++) {
+    const record = at + 32 <= plain.length ? readRecord(plain.subarray(at)) : undefined;
     if (record === undefined || !record.right) return undefined;
-    sums.push(record.checksum);
+    if (!packed) sums.push(record.checksum);
     records.push({ lsn: firstLsn + BigInt(i), ...record });
     at += record.end;
   }
-  sums.push(crc(frame.subarray(at)));
+  if (at !== plain.length) return undefined;
+  const routing = Array.from({ length: flags === 3 ? count : 0 }, (_, i) => ({
+    type: frame.readUInt32LE(192 + 24 * i),
+    shard: frame.readUInt32LE(192 + 24 * i + 4),
+    tenant: frame.readBigUInt64LE(192 + 24 * i + 8),
+    database: frame.readBigUInt64LE(192 + 24 * i + 16),
+  }));
+  if (!packed) {
+    sums.push(crc(frame.subarray(192 + at)));
+    rest = at + (kind === "open" ? 32 : 0);
+  }
   const bodyChecksum = h.readUInt32LE(12);
   const list = sums.flatMap((sum) => [sum & 255, (sum >>> 8) & 255, (sum >>> 16) & 255, sum >>> 24]);
   if (crc(list) !== bodyChecksum || !zero(frame.subarray(length))) return undefined;
@@ -122,8 +240,7 @@ export function readFrame(bytes: Buffer, blockBytes: number) {
           rest: zero(frame.subarray(212)),
         }
       : undefined;
-  if (at + (kind === "open" ? 32 : 0) !== length || (kind === "data") !== records.length > 0)
-    return undefined;
+  if ((!packed && 192 + rest !== length) || (kind === "data") !== records.length > 0) return undefined;
   return {
     kind,
     length,
@@ -139,19 +256,24 @@ export function readFrame(bytes: Buffer, blockBytes: number) {
     chain: h.readBigUInt64LE(112),
     checksum: BigInt(headerChecksum) + BigInt(bodyChecksum) * 4294967296n,
     records,
+    routing,
     open,
+    tag: h.toString("hex", 144, 160),
+    previousTag: h.toString("hex", 160, 176),
   };
 }
 
 /** The frames of a segment up to the first position that isn't valid. */
-export function readSegment(file: Buffer) {
+export function readSegment(file: Buffer, master?: Uint8Array) {
   const preamble = readPreamble(file, 0) ?? readPreamble(file, 1);
   if (preamble === undefined || BigInt(file.length) !== preamble.segmentBytes) return undefined;
+  if (preamble.encryption !== undefined && master !== undefined) authenticatePreamble(file, 0, master);
   const frames = [];
+  let tag = preamble.encryption?.tag ?? "0".repeat(32);
   let at = 131072;
   let { firstFrameNumber: number, firstLsn: lsn, previousChecksum: chain } = preamble;
   while (at < file.length) {
-    const frame = readFrame(file.subarray(at), preamble.blockBytes);
+    const frame = readFrame(file.subarray(at), preamble.blockBytes, master);
     if (
       frame === undefined ||
       frame.logId !== preamble.logId ||
@@ -160,6 +282,7 @@ export function readSegment(file: Buffer) {
       frame.frameNumber !== number ||
       frame.firstLsn !== lsn ||
       frame.chain !== chain ||
+      frame.previousTag !== tag ||
       frame.watermark > frame.frameNumber
     ) {
       break;
@@ -169,6 +292,7 @@ export function readSegment(file: Buffer) {
     number++;
     lsn += BigInt(frame.records.length);
     chain = frame.checksum;
+    tag = frame.tag;
   }
   return { preamble, frames, end: at };
 }

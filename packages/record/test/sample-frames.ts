@@ -4,9 +4,14 @@ import {
   FRAMES_START,
   FrameBuilder,
   type FrameFields,
+  FrameUnpacker,
   FrameVerifier,
   frameRecords,
+  KeyRing,
+  LogCipher,
+  LogDecipher,
   type LogRecord,
+  type Packing,
   type Preamble,
   paddedFrameBytes,
   type RecordInput,
@@ -48,6 +53,18 @@ export const PREAMBLE: Preamble = {
   recycled: true,
 };
 
+export const KEY = Uint8Array.from({ length: 32 }, (_, i) => 0x40 + i);
+export const KEY_ID = 7;
+export const PREVIOUS_TAG = Uint8Array.from({ length: 16 }, (_, i) => 0xe0 + i);
+
+export const ring = (): KeyRing => new KeyRing({ current: KEY_ID, keys: { [KEY_ID]: KEY } });
+
+/** Made anew for every frame: a cipher takes no nonce twice. */
+export const cipher = (incarnation = INCARNATION): LogCipher =>
+  new LogCipher(ring(), { keyId: KEY_ID, logId: LOG_ID, incarnation });
+
+export const decipher = (keys = ring()): LogDecipher => new LogDecipher(keys);
+
 export const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
 /** A frame of these records, with nothing behind its last block. The memory is dirty before. */
@@ -56,12 +73,13 @@ export function sealedFrame(
   fields: Partial<FrameFields> = {},
   blockBytes = 4096,
   checksum?: ChecksumRanges,
+  packing?: Packing,
 ): Uint8Array {
-  const length = records.reduce((sum, record) => sum + recordBytes(record.payload.length), 192 + 32);
+  const length = records.reduce((sum, record) => sum + 24 + recordBytes(record.payload.length), 192 + 32);
   const capacity = paddedFrameBytes(length, blockBytes);
   const bytes = new Uint8Array(capacity).fill(0xee);
   const builder = new FrameBuilder(blockBytes, checksum);
-  builder.begin(bytes, 0, capacity);
+  builder.begin(bytes, 0, capacity, packing);
   for (const record of records) builder.append(record);
   const sealed = builder.seal({ ...FIELDS, ...fields });
   return bytes.slice(0, sealed.paddedLength);
@@ -76,10 +94,21 @@ export function verifiedHeader(bytes: Uint8Array, blockBytes = 4096, checksum?: 
 }
 
 /** All records of a frame that must be right. */
-export function recordsOf(bytes: Uint8Array, blockBytes = 4096): LogRecord[] {
+export function recordsOf(bytes: Uint8Array, blockBytes = 4096, keys = ring()): LogRecord[] {
   const header = verifiedHeader(bytes, blockBytes);
   if (header === undefined) throw new Error("the frame is not right");
-  return [...frameRecords(bytes, 0, header)];
+  const unpacked = new FrameUnpacker(new LogDecipher(keys)).unpack(bytes, 0, header);
+  return [...frameRecords(bytes, 0, header, unpacked)];
+}
+
+/** An encrypted frame of these records, or of none, or only a compressed one. */
+export function packedFrame(
+  records: readonly RecordInput[],
+  packing: Packing = { cipher: cipher() },
+  fields: Partial<FrameFields> = {},
+  blockBytes = 4096,
+): Uint8Array {
+  return sealedFrame(records, { previousTag: PREVIOUS_TAG, ...fields }, blockBytes, undefined, packing);
 }
 
 /** A record's fields, all said, for comparison. */
