@@ -155,18 +155,18 @@ export class DirectoryTree {
     directory.durableNames.set(name, node);
   }
 
-  /** Every file that has a name, durable or not, in a fixed order. */
-  files(): Set<FileContents> {
-    const found = new Set<FileContents>();
-    const visit = (directory: Directory): void => {
-      for (const names of [directory.durableNames, directory.names])
-        for (const [, node] of [...names].sort(([a], [b]) => (a < b ? -1 : 1)))
-          if (node.kind === "file") found.add(node);
-          else visit(node);
+  /** Every file that has a name, durable or not, and the name, in a fixed order. */
+  files(): Map<FileContents, string> {
+    const found = new Map<FileContents, string>();
+    const visit = (directory: Directory, prefix: string): void => {
+      for (const names of [directory.names, directory.durableNames])
+        for (const [name, node] of [...names].sort(([a], [b]) => (a < b ? -1 : 1)))
+          if (node.kind === "directory") visit(node, `${prefix}/${name}`);
+          else if (!found.has(node)) found.set(node, `${prefix}/${name}`);
     };
-    visit(this.root);
-    for (const { changes } of this.#pending)
-      for (const { node } of changes) if (node?.kind === "file") found.add(node);
+    visit(this.root, "");
+    for (const { what, changes } of this.#pending)
+      for (const { node } of changes) if (node?.kind === "file" && !found.has(node)) found.set(node, what);
     return found;
   }
 

@@ -13,6 +13,8 @@ export interface SectorVersion {
   readonly cut: boolean;
   /** The untorn write that made it: at a crash all of its sectors get as far as this, or none does. */
   readonly untorn: WriteInFlight | undefined;
+  /** Written past the page cache: only the device has it. */
+  readonly direct: boolean;
 }
 
 /** A length that the file had, not yet synced. */
@@ -30,6 +32,20 @@ export interface WriteInFlight {
   readonly length: number;
   /** At a crash it is there whole, or not at all. */
   readonly untorn?: boolean;
+  /** Past the page cache. */
+  readonly direct?: boolean;
+}
+
+/**
+ * Who reads: `cache` through the page cache, `device` past it; `stale` gets what each sector held before it was last written.
+ */
+export type View = "cache" | "device" | "stale";
+
+/** What a running sync is bringing to the disk: a crash may tear it. */
+interface WriteBack {
+  readonly stamp: number;
+  /** Only this range. */
+  readonly range: WriteInFlight | undefined;
 }
 
 const ZERO_SECTORS = new Map<number, Uint8Array>();
@@ -47,10 +63,13 @@ function zeroSector(sectorBytes: number): Uint8Array {
 export class FileContents {
   readonly kind = "file";
   readonly sectorBytes: number;
+  readonly #folioSectors: number;
   readonly #zero: Uint8Array;
   /** What survives a crash. A sector that is not there is zeros. */
   durable = new Map<number, Uint8Array>();
   durableLength = 0;
+  /** What the disk had in a sector before what it has now. */
+  readonly #previous = new Map<number, Uint8Array>();
   /** Versions since the last sync, oldest first. */
   dirty = new Map<number, SectorVersion[]>();
   pendingLengths: PendingLength[] = [];
@@ -58,22 +77,25 @@ export class FileContents {
   cuts = 0;
   /** How many of the cuts are on the disk. */
   durableCuts = 0;
-  /** Pages that a failed sync has dropped: clean for the kernel, still served to buffered reads, never on the disk. */
+  /** Pages that are clean for the kernel and not on the disk, because a sync failed or a write was lost: still served to buffered reads. */
   dropped = new Map<number, Uint8Array>();
   readonly inFlight = new Set<WriteInFlight>();
   readonly unreadable = new Set<number>();
   /** A sync is running. Two never overlap: the kernel tells a write-back error to one of them only. */
   syncing = false;
+  writeBack: WriteBack | undefined;
   /** How many write-backs have failed: each open file is told once of each that came after it was opened. */
   writeBackErrors = 0;
 
-  constructor(sectorBytes: number) {
+  /** `folioBytes`: what the kernel writes back at least, clean neighbours included; 0: only what is dirty. */
+  constructor(sectorBytes: number, folioBytes = 0) {
     this.sectorBytes = sectorBytes;
+    this.#folioSectors = folioBytes / sectorBytes;
     this.#zero = zeroSector(sectorBytes);
   }
 
   copy(): FileContents {
-    const copy = new FileContents(this.sectorBytes);
+    const copy = new FileContents(this.sectorBytes, this.#folioSectors * this.sectorBytes);
     copy.durable = new Map(this.durable);
     copy.durableLength = this.durableLength;
     copy.dirty = new Map([...this.dirty].map(([sector, versions]) => [sector, [...versions]]));
@@ -84,27 +106,40 @@ export class FileContents {
     copy.dropped = new Map(this.dropped);
     for (const write of this.inFlight) copy.inFlight.add(write);
     for (const sector of this.unreadable) copy.unreadable.add(sector);
+    for (const [sector, bytes] of this.#previous) copy.#previous.set(sector, bytes);
+    // Not `syncing`: nobody is there who would end it.
+    copy.writeBack = this.writeBack;
     return copy;
   }
 
-  /** A sector as a read sees it: a buffered read is answered from the page cache, a direct one is not. */
-  sector(sector: number, cached: boolean): Uint8Array {
+  /** A sector as a read sees it. */
+  sector(sector: number, view: View): Uint8Array {
+    if (view === "stale") return this.#staleSector(sector);
     return (
+      (view === "cache" ? this.dropped.get(sector) : undefined) ??
       this.dirty.get(sector)?.at(-1)?.bytes ??
-      (cached ? this.dropped.get(sector) : undefined) ??
-      this.durable.get(sector) ??
-      this.#zero
+      this.#durableSector(sector)
     );
   }
 
+  #durableSector(sector: number): Uint8Array {
+    return this.durable.get(sector) ?? this.#zero;
+  }
+
+  #staleSector(sector: number): Uint8Array {
+    const versions = this.dirty.get(sector);
+    if (versions === undefined) return this.#previous.get(sector) ?? this.#durableSector(sector);
+    return versions.at(-2)?.bytes ?? this.#durableSector(sector);
+  }
+
   /** Copies [offset, offset + into.length) as far as the file goes; the number of bytes. */
-  read(into: Uint8Array, offset: number, cached: boolean): number {
+  read(into: Uint8Array, offset: number, view: View): number {
     const end = Math.min(this.length, offset + into.length);
     for (let at = offset; at < end; ) {
       const sector = Math.floor(at / this.sectorBytes);
       const from = at - sector * this.sectorBytes;
       const count = Math.min(this.sectorBytes - from, end - at);
-      into.set(this.sector(sector, cached).subarray(from, from + count), at - offset);
+      into.set(this.sector(sector, view).subarray(from, from + count), at - offset);
       at += count;
     }
     return Math.max(0, end - offset);
@@ -132,7 +167,7 @@ export class FileContents {
     const to = Math.min(start + this.sectorBytes, write.offset + write.length);
     const source = write.bytes?.subarray(from - write.offset, to - write.offset);
     if (to - from === this.sectorBytes) return source ?? this.#zero;
-    const bytes = this.sector(sector, true).slice();
+    const bytes = this.sector(sector, write.direct === true ? "device" : "cache").slice();
     if (source === undefined) bytes.fill(0, from - start, to - start);
     else bytes.set(source, from - start);
     return bytes;
@@ -148,13 +183,25 @@ export class FileContents {
   /** A write has completed: its bytes are readable, and volatile. */
   apply(write: WriteInFlight, stamp: number): void {
     for (const sector of this.sectorsOf(write))
-      this.#push(
-        sector,
-        this.patched(sector, write),
+      this.#push(sector, {
+        bytes: this.patched(sector, write),
         stamp,
-        false,
-        write.untorn === true ? write : undefined,
-      );
+        cut: false,
+        untorn: write.untorn === true ? write : undefined,
+        direct: write.direct === true,
+      });
+    this.#reach(write, stamp);
+  }
+
+  /** A write has completed, and the device has lost it: only the page cache has the bytes, if it was buffered. */
+  applyLost(write: WriteInFlight, stamp: number): void {
+    for (const sector of this.sectorsOf(write))
+      if (write.direct === true) this.dropped.delete(sector);
+      else this.dropped.set(sector, this.patched(sector, write));
+    this.#reach(write, stamp);
+  }
+
+  #reach(write: WriteInFlight, stamp: number): void {
     const end = write.offset + write.length;
     if (end > this.length) this.setLength(end, stamp);
   }
@@ -174,19 +221,55 @@ export class FileContents {
       if (sector < first) continue;
       const kept = Math.max(0, length - sector * this.sectorBytes);
       const bytes = this.#zero.slice();
-      bytes.set(this.sector(sector, true).subarray(0, kept));
-      this.#push(sector, bytes, stamp, true);
+      bytes.set(this.sector(sector, "cache").subarray(0, kept));
+      this.#push(sector, { bytes, stamp, cut: true, untorn: undefined, direct: false });
     }
   }
 
-  #push(sector: number, bytes: Uint8Array, stamp: number, cut: boolean, untorn?: WriteInFlight): void {
-    const version = { bytes, stamp, cut, cuts: this.cuts, untorn };
+  #push(sector: number, made: Omit<SectorVersion, "cuts">): void {
+    const version = { ...made, cuts: this.cuts };
     const versions = this.dirty.get(sector);
     if (versions === undefined) this.dirty.set(sector, [version]);
     else versions.push(version);
     this.dropped.delete(sector);
     // The device maps a bad sector to a good one when it is written.
     this.unreadable.delete(sector);
+  }
+
+  /** A running sync is writing the sector: not one of an untorn write, of which the device has promised that it can't be torn. */
+  isBeingSynced(sector: number): boolean {
+    if (this.writeBack === undefined) return false;
+    const { stamp, range } = this.writeBack;
+    if (range !== undefined && !this.#covers(range, sector)) return false;
+    const versions = this.dirty.get(sector) ?? [];
+    return (
+      versions.some((version) => version.stamp <= stamp && !version.cut) &&
+      versions.every(({ untorn }) => untorn === undefined)
+    );
+  }
+
+  #covers({ offset, length }: WriteInFlight, sector: number): boolean {
+    const start = sector * this.sectorBytes;
+    return start < offset + length && start + this.sectorBytes > offset;
+  }
+
+  /** The sectors of the folio of a sector. */
+  folioOf(sector: number): { readonly first: number; readonly end: number } {
+    if (this.#folioSectors === 0) return { first: sector, end: sector + 1 };
+    const first = sector - (sector % this.#folioSectors);
+    return { first, end: first + this.#folioSectors };
+  }
+
+  /** Pages around a written-back one that the cache holds and the disk doesn't: the kernel writes the folio as the cache has it. */
+  #settleNeighbours(sector: number): void {
+    if (this.dropped.size === 0) return;
+    const { first, end } = this.folioOf(sector);
+    for (let neighbour = first; neighbour < end; neighbour++) {
+      const bytes = this.dropped.get(neighbour);
+      if (neighbour === sector || bytes === undefined || this.dirty.has(neighbour)) continue;
+      this.putDurable(neighbour, bytes);
+      this.dropped.delete(neighbour);
+    }
   }
 
   /** A durable write has completed: its sectors are on the disk, and the length too where it had to grow for them. */
@@ -206,6 +289,7 @@ export class FileContents {
     const newest = versions?.findLast((version) => version.stamp <= stamp);
     if (versions === undefined || newest === undefined) return;
     this.putDurable(sector, newest.bytes);
+    if (!newest.direct) this.#settleNeighbours(sector);
     const later = versions.filter((version) => version.stamp > stamp);
     if (later.length === 0) this.dirty.delete(sector);
     else this.dirty.set(sector, later);
@@ -224,8 +308,16 @@ export class FileContents {
     }
   }
 
-  /** A sync has failed: the pages are clean for the kernel and go on being read from its cache, and the disk keeps what it had, or `reached`. */
-  dropDirty(stamp: number, reached: (sector: number) => boolean, range?: WriteInFlight): void {
+  /**
+   * A sync has failed, and the disk keeps what it had, or `reached`. The pages are clean for the kernel and go on being read from its cache. What
+   * was written past the cache is `kept` by the device, which may yet bring it to the disk, or it is gone.
+   */
+  dropDirty(
+    stamp: number,
+    reached: (sector: number) => boolean,
+    kept: () => boolean,
+    range?: WriteInFlight,
+  ): void {
     const concerned = range && new Set(this.sectorsOf(range));
     const together = new Map<WriteInFlight, boolean>();
     for (const [sector, versions] of [...this.dirty].sort(([a], [b]) => a - b)) {
@@ -236,7 +328,8 @@ export class FileContents {
       const arrived = (untorn === undefined ? undefined : together.get(untorn)) ?? reached(sector);
       if (untorn !== undefined) together.set(untorn, arrived);
       if (arrived) this.putDurable(sector, newest.bytes);
-      else this.dropped.set(sector, newest.bytes);
+      else if (newest.direct && untorn === undefined && kept()) continue;
+      else if (!newest.direct && later.length === 0) this.dropped.set(sector, newest.bytes);
       if (later.length === 0) this.dirty.delete(sector);
       else this.dirty.set(sector, later);
     }
@@ -248,6 +341,9 @@ export class FileContents {
   }
 
   putDurable(sector: number, bytes: Uint8Array): void {
+    const before = this.#durableSector(sector);
+    if (bytes === before) return;
+    this.#previous.set(sector, before);
     if (bytes === this.#zero) this.durable.delete(sector);
     else this.durable.set(sector, bytes);
   }
@@ -262,7 +358,8 @@ export class FileContents {
     this.durableCuts = 0;
     this.length = this.durableLength;
     this.syncing = false;
-    this.#zeroBeyondLength();
+    this.writeBack = undefined;
+    this.zeroBeyondLength();
   }
 
   durableBytes(): Uint8Array {
@@ -274,42 +371,8 @@ export class FileContents {
     return bytes;
   }
 
-  /** Damage: changes bytes wherever they are, on the disk and in the cache. */
-  damage(offset: number, damage: Uint8Array): void {
-    const write = { offset, bytes: damage, length: damage.length };
-    for (const sector of this.sectorsOf(write)) {
-      const patch = (bytes: Uint8Array): Uint8Array => {
-        const copy = bytes.slice();
-        for (let i = 0; i < this.sectorBytes; i++) {
-          const at = sector * this.sectorBytes + i - offset;
-          if (at >= 0 && at < damage.length) copy[i] = damage[at]!;
-        }
-        return copy;
-      };
-      this.durable.set(sector, patch(this.durable.get(sector) ?? this.#zero));
-      const dropped = this.dropped.get(sector);
-      if (dropped !== undefined) this.dropped.set(sector, patch(dropped));
-      const versions = this.dirty.get(sector);
-      if (versions !== undefined)
-        this.dirty.set(
-          sector,
-          versions.map((version) => ({ ...version, bytes: patch(version.bytes) })),
-        );
-    }
-  }
-
-  /** Damage: the file is shorter, on the disk and in the cache, and nothing says so. */
-  damageLength(length: number): void {
-    this.durableLength = Math.min(length, this.durableLength);
-    this.pendingLengths = [];
-    this.length = this.durableLength;
-    for (const sectors of [this.dirty, this.dropped])
-      for (const sector of [...sectors.keys()])
-        if (sector * this.sectorBytes >= length) sectors.delete(sector);
-    this.#zeroBeyondLength();
-  }
-
-  #zeroBeyondLength(): void {
+  /** What lies beyond the length is not part of the file. */
+  zeroBeyondLength(): void {
     const whole = Math.floor(this.length / this.sectorBytes);
     for (const [sector, bytes] of [...this.durable]) {
       if (sector < whole) continue;

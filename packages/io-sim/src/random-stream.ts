@@ -30,6 +30,11 @@ export class RandomStream {
     return this.next() % below;
   }
 
+  /** True with this probability, from 0 to 1. */
+  chance(probability: number): boolean {
+    return this.next() < probability * 2 ** 32;
+  }
+
   bytes(count: number): Uint8Array {
     const bytes = new Uint8Array(count);
     for (let i = 0; i < count; i++) bytes[i] = this.next() & 0xff;

@@ -1,8 +1,9 @@
 import { IoError } from "@stonewal/io";
 import type { RandomStream } from "./random-stream.js";
+import type { SimTime } from "./sim-clock.js";
 
-/** What an operation yields where others may come in between: nothing, or the condition under which it can go on. */
-export type Boundary = undefined | (() => boolean);
+/** What an operation yields where others may come in between: nothing, the condition under which it can go on, or the time. */
+export type Boundary = undefined | (() => boolean) | { readonly due: number };
 export type Operation<T> = Generator<Boundary, T, void>;
 
 interface Task {
@@ -20,12 +21,14 @@ interface Task {
  */
 export class Scheduler {
   readonly #random: RandomStream;
+  readonly #time: SimTime;
   readonly #afterBoundary: () => void;
   readonly #tasks = new Set<Task>();
   #running = false;
 
-  constructor(random: RandomStream, afterBoundary: () => void) {
+  constructor(random: RandomStream, time: SimTime, afterBoundary: () => void) {
     this.#random = random;
+    this.#time = time;
     this.#afterBoundary = afterBoundary;
   }
 
@@ -66,11 +69,30 @@ export class Scheduler {
 
   #tick(): void {
     this.#running = false;
-    const ready = [...this.#tasks].filter((task) => task.boundary === undefined || task.boundary());
+    let ready = this.#ready();
+    if (ready.length === 0 && this.#skipAhead()) ready = this.#ready();
     const task = ready[this.#random.below(Math.max(1, ready.length))];
     if (task === undefined) return;
     this.#step(task);
     if (this.#tasks.size > 0) this.#wake();
+  }
+
+  #ready(): Task[] {
+    const { elapsed } = this.#time;
+    return [...this.#tasks].filter(({ boundary }) => {
+      if (boundary === undefined) return true;
+      return typeof boundary === "function" ? boundary() : boundary.due <= elapsed;
+    });
+  }
+
+  /** Nothing can go on but what waits for its time: that time comes, with the timers before it. */
+  #skipAhead(): boolean {
+    let due = Number.POSITIVE_INFINITY;
+    for (const { boundary } of this.#tasks)
+      if (typeof boundary === "object") due = Math.min(due, boundary.due);
+    if (due === Number.POSITIVE_INFINITY) return false;
+    this.#time.advanceTo(due);
+    return true;
   }
 
   #step(task: Task): void {

@@ -11,7 +11,7 @@ import {
   untornRefusal,
 } from "@stonewal/io";
 import { Directory } from "./directory-tree.js";
-import type { FaultOperation } from "./faults.js";
+import type { FaultOperation, FaultRule } from "./faults.js";
 import { FileContents } from "./file-contents.js";
 import type { Machine } from "./machine.js";
 import { closedFile, pathProblem, rangeProblem, regionProblem, SimArena } from "./refusals.js";
@@ -45,6 +45,7 @@ export class SimBackend implements IoBackend, FileOwner {
   /** @internal */
   end(message: string): void {
     this.#end ??= new IoError("IO_CLOSED", message, { errno: "EBADF" });
+    for (const file of this.#files) file.release();
     this.#machine.time.abandon(this);
     for (const [contents, holder] of this.#machine.locks)
       if (holder === this) this.#machine.locks.delete(contents);
@@ -95,8 +96,10 @@ export class SimBackend implements IoBackend, FileOwner {
           syscall: "open",
           path,
         });
-      if (access === "create") tree.create(path, new FileContents(shape.sectorBytes), "open");
+      if (access === "create")
+        tree.create(path, new FileContents(shape.sectorBytes, shape.folioBytes), "open");
       const contents = tree.file(path, "open");
+      this.#machine.opened(contents);
       const file = new SimFile(this.#machine, this, contents, { path, direct, writable: access !== "read" });
       this.#files.add(file);
       return file;
@@ -148,7 +151,14 @@ export class SimBackend implements IoBackend, FileOwner {
       this.#violation(error);
       throw error;
     };
-    return () => writeOperation(this.#machine, file, { offset, bytes, length, untorn }, durable, verify);
+    return () =>
+      writeOperation(
+        this.#machine,
+        file,
+        { offset, bytes, length, untorn, direct: file.direct },
+        durable,
+        verify,
+      );
   }
 
   makeDirectory(path: string): Promise<void> {
@@ -173,13 +183,17 @@ export class SimBackend implements IoBackend, FileOwner {
 
   syncDirectory(path: string): Promise<void> {
     const { tree } = this.#machine;
-    return this.#call("syncDirectory", "fsync", path, () => tree.sync(tree.directory(path, "fsync")));
+    return this.#call("syncDirectory", "fsync", path, (fault) => {
+      const directory = tree.directory(path, "fsync");
+      if (fault?.effect !== "lost") tree.sync(directory);
+    });
   }
 
   lock(path: string): Promise<IoLock> {
     const { tree, locks, shape } = this.#machine;
     return this.#call("lock", "fcntl", path, () => {
-      if (tree.find(path) === undefined) tree.create(path, new FileContents(shape.sectorBytes), "open");
+      if (tree.find(path) === undefined)
+        tree.create(path, new FileContents(shape.sectorBytes, shape.folioBytes), "open");
       const contents = tree.file(path, "open");
       if (locks.has(contents))
         throw new IoError("IO_LOCKED", `${path} is locked`, { errno: "EAGAIN", syscall: "fcntl", path });
@@ -220,14 +234,17 @@ export class SimBackend implements IoBackend, FileOwner {
     this.end("the back end is closed");
   }
 
-  #call<T>(operation: FaultOperation, syscall: string, path: string, act: () => T, more = ""): Promise<T> {
+  #call<T>(
+    operation: FaultOperation,
+    syscall: string,
+    path: string,
+    act: (fault: FaultRule | undefined) => T,
+    more = "",
+  ): Promise<T> {
     const problem = pathProblem(path);
     if (problem !== undefined) return Promise.reject(problem);
     return this.run(() =>
-      this.#machine.single(`${operation} ${path}${more}`, () => {
-        this.#machine.strikeWhole(operation, syscall, path);
-        return act();
-      }),
+      this.#machine.call(operation, { line: `${operation} ${path}${more}`, syscall, path }, act),
     );
   }
 }

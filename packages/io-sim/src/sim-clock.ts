@@ -6,7 +6,7 @@ interface Pending {
   readonly callback: () => void;
 }
 
-/** Time that passes only when it is told to. */
+/** Time that passes only when it is told to, or when nothing can go on before a slow call is done. */
 export class SimTime {
   #elapsed = 0;
   #start: number;
@@ -22,9 +22,17 @@ export class SimTime {
     return copy;
   }
 
+  /** Milliseconds since the start. */
+  get elapsed(): number {
+    return this.#elapsed;
+  }
+
   /** Lets `ms` pass; timers that fall due are called in order. */
   advance(ms: number): void {
-    const end = this.#elapsed + ms;
+    this.advanceTo(this.#elapsed + ms);
+  }
+
+  advanceTo(end: number): void {
     for (;;) {
       let next: Pending | undefined;
       for (const timer of this.#timers)

@@ -1,6 +1,8 @@
 import type { UntornLimits } from "@stonewal/io";
 import { type CrashPolicy, chooser, crashDisk } from "./crash.js";
+import { cutShort, overwrite, type Rot, rotSector } from "./damage.js";
 import { DirectoryTree } from "./directory-tree.js";
+import type { FaultEvent } from "./fault-log.js";
 import type { Fault, FaultRule } from "./faults.js";
 import { FileContents } from "./file-contents.js";
 import { type DiskShape, Machine } from "./machine.js";
@@ -18,8 +20,20 @@ export interface SimDiskOptions {
   readonly direct?: boolean;
   /** Bytes that files may take together, by their lengths. Default without bound. */
   readonly capacityBytes?: number;
-  /** A crash may turn a sector in flight into zeros or garbage. Default true. */
+  /** A crash may turn a sector that is being written or synced into zeros or garbage. Default true. */
   readonly tornSectors?: boolean;
+  /**
+   * The kernel writes buffered files back by so many bytes, a power of two of at least `sectorBytes` (Linux: 4,096 to 65,536), clean neighbours of what is dirty
+   * included: a crash may tear those as well, however long ago they were synced. Needs `tornSectors`. Default: only what is dirty is written.
+   */
+  readonly folioBytes?: number;
+  /**
+   * A crash may leave, where a file has grown, what another place of the disk holds: as a file system does that commits a length before its
+   * data (ext4 with `data=writeback`). Default false: there are zeros, or what was written.
+   */
+  readonly staleBlocks?: boolean;
+  /** How many lines of `trace` and entries of `faultLog` are kept, the newest. Default 100,000 each. */
+  readonly logLimit?: number;
   /**
    * What direct files offer of untorn writes: a crash, a kill or a failed sync leaves each of them whole or not at all. Not of
    * the file's length: a write beyond its end may be cut off with it. Default: none.
@@ -29,6 +43,18 @@ export interface SimDiskOptions {
   readonly crashPolicy?: CrashPolicy;
   /** Wall-clock time at the start, milliseconds since the Unix epoch. Default 2026-01-01. */
   readonly startTime?: number;
+}
+
+/** What rots, and how. */
+export interface RotOptions {
+  /** From where on, in bytes. Default 0. */
+  readonly offset?: number;
+  /** How far, in bytes: every sector that has one of them, within the file's durable length. Default to its end. */
+  readonly length?: number;
+  /** The probability, from 0 to 1, that one of these sectors rots, drawn from the seed. Default 1. */
+  readonly rate?: number;
+  /** What becomes of a sector: one wrong bit (default), zeros, garbage, or `IO_READ_FAILED` until it is written anew. */
+  readonly as?: Rot;
 }
 
 /**
@@ -45,7 +71,9 @@ export class SimDisk {
   readonly violations: Error[] = [];
   #machine: Machine;
   #processes = new Set<SimBackend>();
+  readonly #watchers = new Set<(operations: number) => void>();
   #crashAt: number | undefined;
+  #killAt: number | undefined;
   #crashes = 0;
 
   constructor(options: SimDiskOptions = {}) {
@@ -55,15 +83,28 @@ export class SimDisk {
       directAlignment = 4096,
       direct = true,
       tornSectors = true,
+      staleBlocks = false,
+      logLimit = 100_000,
     } = options;
-    const { untornWriteBytes } = options;
-    const sizes = { sectorBytes, directAlignment, ...untornWriteBytes };
+    const { untornWriteBytes, folioBytes } = options;
+    const sizes = { sectorBytes, directAlignment, ...untornWriteBytes, ...(folioBytes && { folioBytes }) };
     for (const [name, value] of Object.entries(sizes))
       if (!Number.isInteger(value) || value < 1 || value & (value - 1))
         throw new RangeError(`${name} must be a power of two`);
+    if (folioBytes !== undefined && folioBytes < sectorBytes)
+      throw new RangeError("folioBytes must be at least sectorBytes");
     this.crashPolicy = options.crashPolicy ?? "random";
     const { capacityBytes = Number.POSITIVE_INFINITY, startTime = Date.UTC(2026, 0, 1) } = options;
-    const shape = { sectorBytes, directAlignment, direct, tornSectors, untornWriteBytes };
+    const shape = {
+      sectorBytes,
+      directAlignment,
+      direct,
+      tornSectors,
+      untornWriteBytes,
+      folioBytes: folioBytes ?? 0,
+      staleBlocks,
+      logLimit,
+    };
     this.#machine = this.#makeMachine(
       seed,
       shape,
@@ -81,7 +122,10 @@ export class SimDisk {
     time: SimTime,
   ): Machine {
     return new Machine(seed, shape, capacityBytes, tree, time, () => {
-      if (this.#crashAt !== undefined && this.#machine.operations >= this.#crashAt) this.crash();
+      const { operations } = this.#machine;
+      for (const watcher of [...this.#watchers]) watcher(operations);
+      if (this.#killAt !== undefined && operations >= this.#killAt) this.kill();
+      if (this.#crashAt !== undefined && operations >= this.#crashAt) this.crash();
     });
   }
 
@@ -105,9 +149,22 @@ export class SimDisk {
     return this.#crashes;
   }
 
-  /** Every operation, what it wrote, and every fault, in order. The same for the same seed and program. */
+  /**
+   * Every operation, what it wrote, and every fault, in order. The same for the same seed and program. Beyond `logLimit` lines the oldest are
+   * forgotten, and a position in it is no longer the same line.
+   */
   get trace(): readonly string[] {
-    return this.#machine.trace;
+    return this.#machine.trace.entries;
+  }
+
+  /** What was done to the program and its files, in order: faults that struck, what crashes took, damage by hand. The newest `logLimit` entries. */
+  get faultLog(): readonly FaultEvent[] {
+    return this.#machine.faultLog.entries;
+  }
+
+  /** How many lines and entries are no longer kept. */
+  get forgotten(): { readonly trace: number; readonly faultLog: number } {
+    return { trace: this.#machine.trace.forgotten, faultLog: this.#machine.faultLog.forgotten };
   }
 
   get capacityBytes(): number {
@@ -121,10 +178,18 @@ export class SimDisk {
   /** The power fails: every process is dead, its calls reject with `IO_CLOSED`, its locks are free, and what was not synced is decided. */
   crash(policy: CrashPolicy = this.crashPolicy): void {
     this.#crashAt = undefined;
+    this.#killAt = undefined;
     this.#crashes++;
     const { tree, fate, shape } = this.#machine;
     this.#machine.note("crash");
-    crashDisk(tree, chooser(policy, fate), shape.tornSectors, fate);
+    this.#machine.record("crash");
+    crashDisk({
+      tree,
+      choose: chooser(policy, fate),
+      shape,
+      random: fate,
+      record: (kind, event) => this.#machine.record(kind, event),
+    });
     this.#endProcesses("the simulated machine crashed");
   }
 
@@ -134,14 +199,34 @@ export class SimDisk {
     if (boundaries === 0) this.crash();
   }
 
+  /** As `crashAfter`, with a kill. */
+  killAfter(boundaries: number | undefined): void {
+    this.#killAt = boundaries === undefined ? undefined : this.operations + boundaries;
+    if (boundaries === 0) this.kill();
+  }
+
+  /**
+   * Calls back at every boundary, with `operations`, before anybody is told what was done there: a `clone()` made then can be crashed as the disk
+   * was at that moment. Ends when the returned function is called.
+   */
+  atEveryBoundary(callback: (operations: number) => void): () => void {
+    // Of its own, so that one function can be given twice.
+    const watcher = (operations: number): void => callback(operations);
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
   /**
    * Every process is killed, and the machine goes on: what was written stays in the page cache, not durable. Of a write in flight, some first
    * part is done.
    */
   kill(): void {
+    this.#killAt = undefined;
     const { tree, fate } = this.#machine;
     this.#machine.note("kill");
-    for (const file of tree.files()) {
+    this.#machine.record("kill");
+    const files = new Set([...tree.files().keys(), ...this.#machine.openFiles.keys()]);
+    for (const file of files) {
       for (const write of [...file.inFlight]) {
         file.inFlight.delete(write);
         const parts = write.untorn === true ? 1 : file.sectorsOf(write).length;
@@ -153,6 +238,7 @@ export class SimDisk {
         if (length > 0) file.apply(done, this.#machine.stamp());
       }
       file.syncing = false;
+      file.writeBack = undefined;
     }
     this.#endProcesses("the process was killed");
   }
@@ -208,7 +294,7 @@ export class SimDisk {
 
   /** Puts a file there, durably, with the directories above it. */
   plant(path: string, bytes: Uint8Array): void {
-    const file = new FileContents(this.#machine.shape.sectorBytes);
+    const file = new FileContents(this.#machine.shape.sectorBytes, this.#machine.shape.folioBytes);
     const write = { offset: 0, bytes: bytes.slice(), length: bytes.length };
     file.apply(write, this.#machine.stamp());
     file.sync(Number.POSITIVE_INFINITY);
@@ -217,18 +303,44 @@ export class SimDisk {
 
   /** Damage: overwrites bytes on the disk, and in the cache, without any process having written. */
   corrupt(path: string, offset: number, bytes: Uint8Array): void {
-    this.#machine.tree.file(path, "corrupt").damage(offset, bytes);
+    overwrite(this.#machine.tree.file(path, "corrupt"), offset, bytes);
+    this.#machine.record("corrupt", { path, offset, length: bytes.length });
   }
 
   /** Damage: the file is `length` bytes long, and nothing says so. */
   truncateFile(path: string, length: number): void {
-    this.#machine.tree.file(path, "corrupt").damageLength(length);
+    cutShort(this.#machine.tree.file(path, "corrupt"), length);
+    this.#machine.record("truncate", { path, offset: length });
   }
 
   /** Reads of these bytes reject with `IO_READ_FAILED`, until the sectors are written anew. */
   makeUnreadable(path: string, offset: number, length: number): void {
-    const file = this.#machine.tree.file(path, "corrupt");
-    for (const sector of file.sectorsOf({ offset, bytes: undefined, length })) file.unreadable.add(sector);
+    this.rot(path, { offset, length, as: "unreadable" });
+  }
+
+  /**
+   * Damage at rest: sectors go bad on the disk, and nobody is told. What is newer in the page cache or the device's is not touched, and covers
+   * it until a crash or a sync. Returns what was done, sector by sector; it is in the fault log, too.
+   */
+  rot(paths: string | RegExp, options: RotOptions = {}): readonly FaultEvent[] {
+    const { offset = 0, length = Number.POSITIVE_INFINITY, rate = 1, as = "bit" } = options;
+    const { tree, fate } = this.#machine;
+    const files =
+      typeof paths === "string"
+        ? [[paths, tree.file(paths, "rot")] as const]
+        : tree.durableFiles().filter(([path]) => paths.test(path));
+    const done: FaultEvent[] = [];
+    for (const [path, file] of files) {
+      const within = Math.min(length, file.durableLength - offset);
+      for (const sector of file.sectorsOf({ offset, bytes: undefined, length: Math.max(0, within) })) {
+        if (rate < 1 && !fate.chance(rate)) continue;
+        rotSector(file, sector, as, fate);
+        const { sectorBytes } = file;
+        const kind = as === "unreadable" ? as : `rot ${as}`;
+        done.push(this.#machine.record(kind, { path, offset: sector * sectorBytes, length: sectorBytes }));
+      }
+    }
+    return done;
   }
 
   /** What was unreadable can be read again. */

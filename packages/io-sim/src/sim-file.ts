@@ -1,17 +1,11 @@
 import { IoError, type IoFile, type Region, type UntornLimits } from "@stonewal/io";
-import { injected } from "./faults.js";
+import { injected, isFailure } from "./faults.js";
 import type { FileContents } from "./file-contents.js";
 import type { Machine } from "./machine.js";
 import { closedFile, rangeProblem, regionProblem } from "./refusals.js";
 import type { Operation } from "./scheduler.js";
-import {
-  assertBelievable,
-  isFailure,
-  type OpenState,
-  slowly,
-  syncOperation,
-  writeOperation,
-} from "./write-operation.js";
+import { flipBit } from "./silent-faults.js";
+import { assertBelievable, type OpenState, syncOperation, writeOperation } from "./write-operation.js";
 
 /** The process that opened a file. */
 export interface FileOwner {
@@ -33,6 +27,7 @@ export class SimFile implements IoFile, OpenState {
   closed = false;
   inFlight = 0;
   #closing: Promise<void> | undefined;
+  #released = false;
 
   constructor(
     machine: Machine,
@@ -68,24 +63,28 @@ export class SimFile implements IoFile, OpenState {
     const { arena, start, length } = region;
     let done = 0;
     for (;;) {
-      this.#machine.note(`read ${path} ${offset + done}+${length - done}`);
-      const fault = this.#machine.strike("read", "pread", path);
+      const range = { offset: offset + done, length: length - done };
+      this.#machine.note(`read ${path} ${range.offset}+${range.length}`);
+      const fault = this.#machine.strike("read", "pread", path, range);
       if (fault?.effect === "interrupted") {
         yield;
         continue;
       }
-      if (fault?.effect === "slow") yield* slowly();
+      yield* this.#machine.delay(fault);
       if (fault !== undefined && isFailure(fault)) throw injected(fault, "pread", path);
-      const bad = contents.unreadableIn(offset + done, length - done);
+      const bad = contents.unreadableIn(range.offset, range.length);
       if (bad !== undefined)
         throw new IoError("IO_READ_FAILED", `pread ${path}: EIO at ${bad}`, {
           errno: "EIO",
           syscall: "pread",
           path,
         });
-      const count = fault?.effect === "short" ? Math.min(fault.bytes ?? 1, length - done) : length - done;
+      const count = fault?.effect === "short" ? Math.min(fault.bytes ?? 1, range.length) : range.length;
       const into = arena.bytes.subarray(start + done, start + done + count);
-      done += contents.read(into, offset + done, !this.direct);
+      const view = fault?.effect === "stale" ? "stale" : this.direct ? "device" : "cache";
+      const got = contents.read(into, range.offset, view);
+      if (fault?.effect === "rot") flipBit(into.subarray(0, got), this.#machine.fate);
+      done += got;
       if (fault?.effect !== "short" || done === length) return done;
       yield;
     }
@@ -102,7 +101,12 @@ export class SimFile implements IoFile, OpenState {
     // In pieces, as a real one writes: a disk that fills up, or a crash, leaves the file partly extended.
     const piece = Math.max(1 << 20, sectorBytes);
     for (let at = offset; at < offset + length; at += piece) {
-      const write = { offset: at, bytes: undefined, length: Math.min(piece, offset + length - at) };
+      const write = {
+        offset: at,
+        bytes: undefined,
+        length: Math.min(piece, offset + length - at),
+        direct: this.direct,
+      };
       yield* writeOperation(this.#machine, this, write, false, () => undefined);
       yield;
     }
@@ -138,6 +142,14 @@ export class SimFile implements IoFile, OpenState {
   *#close(): Operation<void> {
     if (this.inFlight > 0) yield () => this.inFlight === 0;
     this.#machine.note(`close ${this.path}`);
+    this.release();
+  }
+
+  /** Nobody has it open any more: closed, or its process is over. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#machine.closed(this.contents);
   }
 
   /** Runs an operation on this file, which closing waits for. */
@@ -153,10 +165,11 @@ export class SimFile implements IoFile, OpenState {
 
   private run<T>(operation: "size" | "truncate" | "dropCache", act: () => T): Promise<T> {
     return this.enter(() =>
-      this.#machine.single(`${operation} ${this.path}`, () => {
-        this.#machine.strikeWhole(operation, operation, this.path);
-        return act();
-      }),
+      this.#machine.call(
+        operation,
+        { line: `${operation} ${this.path}`, syscall: operation, path: this.path },
+        act,
+      ),
     );
   }
 

@@ -1,8 +1,9 @@
 import { IoError } from "@stonewal/io";
-import { type FaultRule, injected } from "./faults.js";
+import { type FaultRule, injected, isFailure } from "./faults.js";
 import type { FileContents, WriteInFlight } from "./file-contents.js";
 import { type Machine, noSpace } from "./machine.js";
 import type { Operation } from "./scheduler.js";
+import { misdirect, rotten } from "./silent-faults.js";
 
 /** An open file as writes and syncs see it. */
 export interface OpenState {
@@ -23,9 +24,6 @@ export function assertBelievable({ path, poison }: OpenState): void {
 /** Calls in a row that transfer nothing before that is an error. */
 const MAX_STALLS = 10;
 
-/** Boundaries that a slow call takes. */
-const SLOW_BOUNDARIES = 16;
-
 /**
  * A write: one system call, or more where one comes back short. Each is in flight between two boundaries, and a crash in between may
  * leave any of its sectors old, new or torn. `verify` throws if the caller changed the memory meanwhile: the kernel may have
@@ -43,16 +41,15 @@ export function* writeOperation(
     assertBelievable(open);
     verify();
     const remaining = part(write, done, write.length);
-    const fault = machine.strike("write", "pwritev2", open.path);
+    const fault = machine.strike("write", "pwritev2", open.path, remaining);
     if (fault?.effect === "interrupted") {
       yield;
       continue;
     }
-    if (fault?.effect === "slow") yield* slowly();
     const count = transferred(machine, open.contents, remaining, fault);
     const room = Math.max(0, Math.min(count, machine.room(open.contents) - remaining.offset));
     const fitting = write.untorn === true && room < count ? 0 : room;
-    if (fitting > 0) yield* inFlight(machine, open, part(remaining, 0, fitting), verify);
+    if (fitting > 0) yield* inFlight(machine, open, part(remaining, 0, fitting), fault, verify);
     if (fitting < count) throw noSpace(open.path);
     if (fault !== undefined && isFailure(fault)) throw injected(fault, "pwritev2", open.path);
     stalls = count === 0 ? stalls + 1 : 0;
@@ -64,14 +61,6 @@ export function* writeOperation(
   if (durable) yield* syncOperation(machine, open, write);
 }
 
-export function isFailure(fault: FaultRule): boolean {
-  return fault.effect === undefined || fault.effect === "none" || fault.effect === "partial";
-}
-
-export function* slowly(): Operation<void> {
-  for (let i = 0; i < SLOW_BOUNDARIES; i++) yield;
-}
-
 /** Bytes that one call gets done. */
 function transferred(
   machine: Machine,
@@ -79,7 +68,7 @@ function transferred(
   write: WriteInFlight,
   fault: FaultRule | undefined,
 ): number {
-  if (fault === undefined || fault.effect === "slow") return write.length;
+  if (fault === undefined || !(isFailure(fault) || fault.effect === "short")) return write.length;
   // Never in part.
   if (write.untorn === true) return fault.effect === "short" ? write.length : 0;
   if (fault.effect === "short" && fault.bytes !== undefined) return Math.min(fault.bytes, write.length);
@@ -92,20 +81,26 @@ function transferred(
 function* inFlight(
   machine: Machine,
   open: OpenState,
-  write: WriteInFlight,
+  asked: WriteInFlight,
+  fault: FaultRule | undefined,
   verify: () => void,
 ): Operation<void> {
   const { contents, path } = open;
+  const write = fault?.effect === "rot" ? rotten(asked, machine.fate) : asked;
+  const astray = fault?.effect === "lost" || fault?.effect === "misdirected";
   const where = `${path} ${write.offset}+${write.length}`;
-  contents.inFlight.add(write);
+  if (!astray) contents.inFlight.add(write);
   machine.note(`write ${where} ${fingerprint(write.bytes)}${write.untorn === true ? " untorn" : ""}`);
   try {
     yield;
+    yield* machine.delay(fault);
     verify();
   } finally {
     contents.inFlight.delete(write);
   }
-  contents.apply(write, machine.stamp());
+  if (fault?.effect === "misdirected") misdirect(machine, path, contents, write, fault.to);
+  if (astray) contents.applyLost(write, machine.stamp());
+  else contents.apply(write, machine.stamp());
   machine.note(`written ${where}`);
   assertBelievable(open);
 }
@@ -126,18 +121,21 @@ export function* syncOperation(machine: Machine, open: OpenState, range?: WriteI
     do {
       const covered = machine.stamp();
       machine.note(`sync ${where}`);
+      contents.writeBack = { stamp: covered, range };
       yield;
-      fault = machine.strike("sync", syscall, path);
-      if (fault?.effect === "slow") yield* slowly();
+      fault = machine.strike("sync", syscall, path, range);
+      yield* machine.delay(fault);
       if (fault !== undefined && isFailure(fault)) {
         const reached = fault.effect === "partial" ? () => machine.fate.below(2) === 1 : () => false;
-        contents.dropDirty(covered, reached, range);
+        const kept = () => machine.fate.below(2) === 1;
+        contents.dropDirty(covered, reached, kept, range);
         contents.writeBackErrors++;
         throw injected(fault, syscall, path);
       }
       if (open.errorsSeen !== contents.writeBackErrors) throw earlierFailure(path, syscall);
       if (fault?.effect === "interrupted") continue;
-      if (range === undefined) contents.sync(covered);
+      if (fault?.effect === "lost") machine.note(`lost sync ${where}`);
+      else if (range === undefined) contents.sync(covered);
       else contents.makeDurable(range);
       machine.note(`synced ${where}`);
     } while (fault?.effect === "interrupted");
@@ -147,6 +145,7 @@ export function* syncOperation(machine: Machine, open: OpenState, range?: WriteI
     throw error;
   } finally {
     contents.syncing = false;
+    contents.writeBack = undefined;
   }
 }
 

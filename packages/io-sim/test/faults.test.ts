@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { SimDisk } from "../src/index.js";
+import { type FaultRule, SimDisk } from "../src/index.js";
 import { codeOf, durableFile, filled, get, put, readAll, writeStep } from "./process.js";
 
 const SECTOR = 512;
@@ -120,6 +120,33 @@ describe("failing calls", () => {
     expect(await codeOf(io.rename("/x1", "/z"))).toBe("resolved");
   });
 
+  test("a rate strikes that share of the calls, from the nth on and not more than `times`, and the same ones for the same seed", async () => {
+    const run = async (seed: number, rule: Partial<FaultRule>): Promise<string> => {
+      const disk = new SimDisk({ seed });
+      const io = disk.mount();
+      disk.fail({ operation: "list", ...rule });
+      let codes = "";
+      for (let i = 0; i < 400; i++) codes += (await codeOf(io.list("/"))) === "resolved" ? "." : "x";
+      return codes;
+    };
+    const struck = (codes: string): number => codes.split("x").length - 1;
+    const codes = await run(1, { rate: 0.25 });
+    expect(struck(codes)).toBeGreaterThan(60);
+    expect(struck(codes)).toBeLessThan(140);
+    expect(await run(1, { rate: 0.25 })).toBe(codes);
+    expect(await run(2, { rate: 0.25 })).not.toBe(codes);
+    expect(struck(await run(1, { rate: 0.25, times: 7 }))).toBe(7);
+    expect((await run(1, { rate: 0.25, nth: 301 })).indexOf("x")).toBeGreaterThanOrEqual(300);
+    expect([struck(await run(1, { rate: 0 })), struck(await run(1, { rate: 1 }))]).toEqual([0, 400]);
+  });
+
+  test("a fault that cannot happen to a call is refused when it is armed, not missed later", () => {
+    const disk = new SimDisk();
+    expect(() => disk.fail({ operation: "open", effect: "short" })).toThrow(RangeError);
+    expect(() => disk.fail({ operation: "sync", effect: "misdirected" })).toThrow(RangeError);
+    expect(() => disk.fail({ operation: "read", rate: 1.5 })).toThrow(RangeError);
+  });
+
   test("an unreadable sector is an error, not zeros, until it is written anew", async () => {
     const disk = new SimDisk();
     const io = disk.mount();
@@ -142,22 +169,5 @@ describe("failing calls", () => {
     disk.truncateFile("/a", SECTOR + 1);
     expect(await file.size()).toBe(SECTOR + 1);
     expect(disk.fileBytes("/a")).toHaveLength(SECTOR + 1);
-  });
-});
-
-describe("a full disk", () => {
-  test("takes what fits, refuses the rest, and goes on when there is room again", async () => {
-    const disk = new SimDisk({ capacityBytes: 8 * SECTOR });
-    const io = disk.mount();
-    const a = await durableFile(io, "/a", filled(4 * SECTOR, 1));
-    const b = await io.open("/b", { access: "create" });
-    expect(await codeOf(b.writeZeros(0, 6 * SECTOR))).toBe("IO_NO_SPACE");
-    expect(await b.size()).toBe(4 * SECTOR);
-    expect(await codeOf(put(io, a, 0, filled(4 * SECTOR, 2)))).toBe("resolved");
-    await io.unlink("/b");
-    expect(await codeOf(put(io, a, 4 * SECTOR, filled(4 * SECTOR, 2)))).toBe("resolved");
-    expect(await codeOf(put(io, a, 8 * SECTOR, filled(1, 2)))).toBe("IO_NO_SPACE");
-    disk.capacityBytes += SECTOR;
-    expect(await codeOf(put(io, a, 8 * SECTOR, filled(1, 2)))).toBe("resolved");
   });
 });
