@@ -1,23 +1,30 @@
 // Builds the native addon of the package in the current directory, by calling the C++ compiler directly:
 // node-gyp would want Python and make too. native/*.cc, with what @stonewal/io has for every addon, becomes
 // prebuilds/<platform>-<arch>/<package>.node. With `--define=NAME` (repeatable) and `--output=FILE` it becomes a variant
-// for tests.
+// for tests. With `--target=linux-arm64` it is cross-compiled, with the target's own compiler.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { findLiburing } from "./liburing.mjs";
+import { findLiburing, installCommand } from "./liburing.mjs";
+import { findTarget, targetNames } from "./prebuild-targets.mjs";
 
 const { values: options } = parseArgs({
-  options: { define: { type: "string", multiple: true, default: [] }, output: { type: "string" } },
+  options: {
+    define: { type: "string", multiple: true, default: [] },
+    output: { type: "string" },
+    target: { type: "string" },
+  },
 });
 
 const packageDir = process.cwd();
 const name = path.basename(packageDir);
 const nativeDir = path.join(packageDir, "native");
-const target = `${process.platform}-${process.arch}`;
+const target = options.target ?? `${process.platform}-${process.arch}`;
+const platform = target.slice(0, target.indexOf("-"));
+const toolchain = findTarget(target);
 const output = path.resolve(options.output ?? path.join("prebuilds", target, `${name}.node`));
 const outputDir = path.dirname(output);
 const variant = options.output === undefined ? "" : `-${path.basename(output, ".node")}`;
@@ -38,6 +45,7 @@ function listFiles(dir) {
     .sort();
 }
 
+if (toolchain === undefined) fail(`no target ${target}: there are ${targetNames.join(", ")}`);
 if (listFiles(nativeDir).length === 0) process.exit(0);
 const packageRequire = createRequire(path.join(packageDir, "package.json"));
 const packageJson = packageRequire("./package.json");
@@ -46,13 +54,17 @@ const nativeFiles = [...listFiles(nativeDir), ...listFiles(sharedDir)];
 const sources = nativeFiles.filter((file) => /\.(cc|cpp|c\+\+)$/.test(file));
 
 const { platforms, library } = { platforms: ["linux", "darwin"], ...packageJson.addon };
-if (!platforms.includes(process.platform)) {
+if (!platforms.includes(platform)) {
   // The loader gives a typed error that names the back ends which do work here; a build must not fail for it.
-  console.log(`${name}: no native addon on ${process.platform}, skipped`);
+  console.log(`${name}: no native addon on ${platform}, skipped`);
   process.exit(0);
 }
 
-const liburing = library === "liburing" ? findLiburing() : undefined;
+const liburing = library === "liburing" ? findLiburing(toolchain) : undefined;
+// Whoever asks for another machine's addon wants to publish it.
+if (library === "liburing" && liburing === undefined && toolchain.cross) {
+  fail(`no liburing for ${target}: ${installCommand(toolchain) ?? "install its development files"}`);
+}
 if (library === "liburing" && liburing === undefined) {
   const reason =
     "it was not built here, because liburing is not installed (Debian, Ubuntu: apt-get install liburing-dev; " +
@@ -70,13 +82,15 @@ const headersDir = path.join(
   "include",
 );
 
-const compiler = process.env.CXX || "c++";
+const { compiler } = toolchain;
 const flags = [
   "-std=c++17",
   "-O2",
   "-fPIC",
   "-shared",
   "-fvisibility=hidden",
+  "-ffunction-sections",
+  "-fdata-sections",
   "-Wall",
   "-Wextra",
   "-pthread",
@@ -91,10 +105,11 @@ const flags = [
   addonApiDir,
   "-isystem",
   headersDir,
-  ...(process.platform === "darwin"
+  ...(platform === "darwin"
     ? ["-undefined", "dynamic_lookup"]
-    : // The addon must load where the C++ runtime is older than the one it was built with.
-      ["-static-libstdc++", "-static-libgcc"]),
+    : // The addon must load where the C++ runtime is older than the one it was built with; and what it does not use of that
+      // runtime would need a glibc as new as the build's (arc4random, 2.36).
+      ["-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections"]),
   ...(liburing?.cflags ?? []),
   ...(process.env.CXXFLAGS?.split(/\s+/).filter(Boolean) ?? []),
 ];
@@ -129,8 +144,11 @@ const result = spawnSync(compiler, [...flags, "-o", unfinished, ...sources, ...(
   stdio: "inherit",
 });
 if (result.error?.code === "ENOENT") {
+  if (toolchain.cross) {
+    fail(`no C++ compiler for ${target}: apt-get install -y ${toolchain.debianCompiler} (Debian, Ubuntu)`);
+  }
   fail(
-    process.platform === "darwin"
+    platform === "darwin"
       ? `no C++ compiler: ${compiler} is not on PATH; install the command line tools (xcode-select --install) or set CXX`
       : `no C++ compiler: ${compiler} is not on PATH; install g++ or clang++ (for example: apt-get install g++) or set CXX`,
   );

@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 
-function output(command, args) {
-  const result = spawnSync(command, args, { encoding: "utf8" });
+function output(command, args, env = process.env) {
+  const result = spawnSync(command, args, { encoding: "utf8", env });
   return result.error || result.status !== 0 ? undefined : result.stdout.trim();
 }
 
@@ -12,24 +12,31 @@ const words = (text) => text?.split(/\s+/).filter(Boolean) ?? [];
 
 /**
  * The flags that compile and link against liburing, and its version as far as it is known; `undefined` where its
- * headers are not installed. The static library where there is one: the addon then needs none where it runs.
+ * headers are not installed. The static library where there is one: the addon then needs none where it runs. For another
+ * machine (`cross`, as from `findTarget`) only the static library will do, as Debian's `liburing-dev:ARCH` has it.
  */
-export function findLiburing(compiler = process.env.CXX || "c++") {
+export function findLiburing({ compiler = process.env.CXX || "c++", cross = false, triple } = {}) {
   if (process.platform !== "linux") return undefined;
-  const cflags = words(output("pkg-config", ["--cflags", "liburing"]));
+  const env = cross
+    ? { ...process.env, PKG_CONFIG_LIBDIR: `/usr/lib/${triple}/pkgconfig:/usr/share/pkgconfig` }
+    : process.env;
+  const pkgConfig = (...args) => output("pkg-config", [...args, "liburing"], env);
+  const cflags = words(pkgConfig("--cflags"));
   const preprocess = [...cflags, "-x", "c++", "-E", "-include", "liburing.h", "/dev/null"];
   if (output(compiler, preprocess) === undefined) return undefined;
-  const libdir = output("pkg-config", ["--variable=libdir", "liburing"]);
+  const libdir = pkgConfig("--variable=libdir");
   // Prints the bare name when the compiler knows of none.
   const found = output(compiler, ["-print-file-name=liburing.a"]);
   const archive = [libdir && path.join(libdir, "liburing.a"), found].find(
     (file) => file && path.isAbsolute(file) && existsSync(file),
   );
-  const shared = words(output("pkg-config", ["--libs", "liburing"]));
+  // The headers found may be this machine's own.
+  if (cross && archive === undefined) return undefined;
+  const shared = words(pkgConfig("--libs"));
   return {
     cflags,
     ldflags: archive ? [archive] : shared.length > 0 ? shared : ["-luring"],
-    version: output("pkg-config", ["--modversion", "liburing"]) ?? "unknown",
+    version: pkgConfig("--modversion") ?? "unknown",
   };
 }
 
@@ -44,8 +51,16 @@ const INSTALL = [
   ["apk", "apk add liburing-dev"],
 ];
 
-/** The command, for someone who may run it, that installs liburing's headers here; `undefined` where none is known. */
-export function installCommand() {
+/**
+ * The command, for someone who may run it, that installs liburing's headers here, or those for another machine; `undefined` where
+ * none is known.
+ */
+export function installCommand({ cross = false, debianArch } = {}) {
+  if (cross) {
+    return onPath("apt-get")
+      ? `dpkg --add-architecture ${debianArch} && apt-get update && apt-get install -y liburing-dev:${debianArch}`
+      : undefined;
+  }
   const command = INSTALL.find(([program]) => onPath(program))?.[1];
   return command === undefined || process.getuid() === 0 ? command : `sudo ${command}`;
 }
