@@ -12,7 +12,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { TestProject } from "vitest/node";
-import { mustRun, run } from "./command.js";
+import { npm, type PackageManager, pnpm } from "./package-managers.js";
 import { publicPackages, readManifest, root, type WorkspacePackage } from "./workspace.js";
 
 declare module "vitest" {
@@ -21,6 +21,8 @@ declare module "vitest" {
     readonly projectDir: string;
     /** Name of each published package, where it lies in the workspace, and its tarball. */
     readonly tarballs: readonly { readonly name: string; readonly dir: string; readonly file: string }[];
+    /** Tarball by name of everything a program needs, ours and theirs. */
+    readonly dependencies: Readonly<Record<string, string>>;
   }
 }
 
@@ -39,9 +41,13 @@ export default async function installPacked(project: TestProject): Promise<() =>
       theirs.push({ name, file: await pack(npm, dir, tarballDir) });
     }
     const projectDir = path.join(scratch, "project");
-    await install(projectDir, [...ours, ...theirs]);
+    const dependencies = Object.fromEntries(
+      [...ours, ...theirs].map(({ name, file }) => [name, `file:${file}`]),
+    );
+    await install(projectDir, dependencies);
     project.provide("projectDir", projectDir);
     project.provide("tarballs", ours);
+    project.provide("dependencies", dependencies);
   } catch (error) {
     removeScratch();
     throw error;
@@ -49,20 +55,8 @@ export default async function installPacked(project: TestProject): Promise<() =>
   return removeScratch;
 }
 
-type Packer = (args: readonly string[], cwd: string) => Promise<string>;
-
-const npm: Packer = (args, cwd) => mustRun("npm", args, { cwd });
-
-/** The pinned pnpm: on PATH where `npm test` runs the tests. */
-const pnpm: Packer = async (args, cwd) => {
-  const pinned = readManifest(root).packageManager as string;
-  const onPath = await run("pnpm", ["--version"], { cwd });
-  if (onPath.code === 0 && pinned === `pnpm@${onPath.stdout.trim()}`) return mustRun("pnpm", args, { cwd });
-  return mustRun("npx", ["--yes", pinned, ...args], { cwd });
-};
-
 /** Path of the package's new tarball. */
-async function pack(packer: Packer, dir: string, destination: string): Promise<string> {
+async function pack(packer: PackageManager, dir: string, destination: string): Promise<string> {
   const before = new Set(readdirSync(destination));
   await packer(["pack", "--pack-destination", destination], dir);
   const [created] = readdirSync(destination).filter((name) => !before.has(name));
@@ -108,16 +102,12 @@ function installedDir(name: string, from: string): string {
   return realpathSync(place);
 }
 
-async function install(
-  projectDir: string,
-  tarballs: readonly { readonly name: string; readonly file: string }[],
-): Promise<void> {
+async function install(projectDir: string, dependencies: Readonly<Record<string, string>>): Promise<void> {
   mkdirSync(projectDir);
-  const dependencies = Object.fromEntries(tarballs.map(({ name, file }) => [name, `file:${file}`]));
   writeFileSync(
     path.join(projectDir, "package.json"),
     `${JSON.stringify({ name: "consumer", version: "1.0.0", private: true, dependencies }, null, 2)}\n`,
   );
   const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
-  await mustRun("npm", ["install", "--offline", "--ignore-scripts", ...quiet], { cwd: projectDir });
+  await npm(["install", "--offline", "--ignore-scripts", ...quiet], projectDir);
 }
