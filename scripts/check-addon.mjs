@@ -27,13 +27,11 @@ export function inspectAddon(file, { program = "objdump", baseline = GLIBC_BASEL
   const undefinedSymbols = objdump(program, "-T", file)
     .split("\n")
     .filter((line) => line.includes("*UND*"))
-    .map((line) =>
-      line
-        .trim()
-        .match(/(?:\(?([A-Z][A-Za-z]*_[\d.A-Z_a-z]+)\)?\s+)?(\S+)$/)
-        .slice(1),
-    );
-  const versions = undefinedSymbols.flatMap(([version, symbol]) => {
+    .map((line) => {
+      const [, version, symbol] = line.trim().match(/(?:\(?([A-Z][A-Za-z]*_[\d.A-Z_a-z]+)\)?\s+)?(\S+)$/);
+      return { version, symbol, weak: /^\S+\s+w\s/.test(line) };
+    });
+  const versions = undefinedSymbols.flatMap(({ version, symbol }) => {
     const glibc = version?.match(/^GLIBC_([\d.]+)$/)?.[1];
     return glibc === undefined ? [] : [{ symbol, version: glibc }];
   });
@@ -46,8 +44,12 @@ export function inspectAddon(file, { program = "objdump", baseline = GLIBC_BASEL
       .filter(({ version }) => isNewer(version, baseline))
       .map(({ symbol, version }) => `${symbol} needs glibc ${version}, newer than ${baseline}`),
     ...undefinedSymbols
-      .filter(([version]) => version !== undefined && !version.startsWith("GLIBC_"))
-      .map(([version, symbol]) => `${symbol} needs ${version}`),
+      .filter(({ version }) => version !== undefined && !version.startsWith("GLIBC_"))
+      .map(({ version, symbol }) => `${symbol} needs ${version}`),
+    // Calls are bound when they are made: one that nobody has would not be missed at loading.
+    ...undefinedSymbols
+      .filter(({ version, symbol, weak }) => version === undefined && !weak && !/^(napi|uv)_/.test(symbol))
+      .map(({ symbol }) => `${symbol} is neither glibc's nor Node.js's`),
   ];
   return { libraries, newest, problems };
 }

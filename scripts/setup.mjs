@@ -33,10 +33,10 @@ export const quietEnv = {
  * Runs a command to its end. With `onLine` its output is captured, and each line is handed over as it comes;
  * without, the child writes to our own standard output and error.
  */
-export function run(command, args, { env = quietEnv, onLine, shell = false } = {}) {
+export function run(command, args, { cwd = root, env = quietEnv, onLine, shell = false, timeoutMs } = {}) {
   return new Promise((resolve) => {
     const stdio = onLine ? ["ignore", "pipe", "pipe"] : "inherit";
-    const child = spawn(command, args, { cwd: root, env, stdio, shell });
+    const child = spawn(command, args, { cwd, env, timeout: timeoutMs, killSignal: "SIGKILL", stdio, shell });
     let output = "";
     let partial = "";
     const collect = (chunk) => {
