@@ -135,6 +135,7 @@ if (existsSync(output) && existsSync(stampFile)) {
   if (stamp.inputs === inputs && stamp.output === sha256(readFileSync(output))) process.exit(0);
 }
 
+console.log(`${name}: building ${path.relative(packageDir, output)}`);
 mkdirSync(outputDir, { recursive: true });
 mkdirSync(path.dirname(stampFile), { recursive: true });
 // Into a new file, then renamed over the old one: a process that has the old addon mapped must keep it whole.
@@ -161,4 +162,3 @@ if (result.error || result.status !== 0) {
 }
 renameSync(unfinished, output);
 writeFileSync(stampFile, `${JSON.stringify({ inputs, output: sha256(readFileSync(output)) })}\n`);
-console.log(`${name}: built ${path.relative(packageDir, output)}`);

@@ -10,21 +10,20 @@ import { findLiburing, installCommand, installLiburing } from "./liburing.mjs";
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const rootPackage = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
 const pnpmVersion = rootPackage.packageManager.replace(/^pnpm@/, "").replace(/\+.*$/, "");
-const stampFile = path.join(root, "node_modules", ".cache", "stonewal", "setup.json");
 const target = `${process.platform}-${process.arch}`;
+const stampFile = path.join(root, "node_modules", ".cache", "stonewal", "setup.json");
 
 /** An error whose message is the one line the user needs: what went wrong and what to do. */
 export class SetupError extends Error {}
 
 const say = (line) => console.log(`setup: ${line}`);
 
-/** Environment of every child: no telemetry, no update notices, and the build's target in turbo's cache key. */
+/** Environment of every child: no telemetry, no update notices. */
 export const quietEnv = {
   ...process.env,
   TURBO_TELEMETRY_DISABLED: "1",
   TURBO_NO_UPDATE_NOTIFIER: "1",
   DO_NOT_TRACK: "1",
-  STONEWAL_TARGET: target,
   // turbo and vitest colour their output for a pipe as well, unless told.
   ...(process.stdout.isTTY || process.env.FORCE_COLOR ? {} : { NO_COLOR: "1" }),
 };
@@ -148,8 +147,11 @@ export async function turbo(args, options = {}) {
 async function build() {
   const result = await turbo(["build", "--output-logs=new-only", "--log-order=stream"], {
     onLine: (line) => {
-      const started = line.match(/^(\S+):(build(?::native)?): cache (?:miss|bypass)/);
-      if (started) say(`building ${started[1]}${started[2] === "build" ? "" : " (native addon)"}`);
+      const package_ = line.match(/^(\S+):build: cache (?:miss|bypass)/);
+      if (package_) say(`building ${package_[1]}`);
+      // Run each time: scripts/build-addon.mjs knows itself when there is nothing to do.
+      const addon = line.match(/^(\S+):build:native: \S+: building /);
+      if (addon) say(`building ${addon[1]} (native addon)`);
     },
   });
   if (result.code === 0) return;
@@ -171,7 +173,7 @@ function taskMessages(output) {
 
 /**
  * What the io_uring back end is built with: installed where that needs nobody's password, once; otherwise that back end is left
- * out, and said so. Its version becomes part of the build's cache key, so that installing it later builds the addon.
+ * out, and said so; once it is installed, the next build makes it.
  */
 function prepareLiburing(alreadyTried) {
   if (process.platform !== "linux") return;
@@ -180,7 +182,6 @@ function prepareLiburing(alreadyTried) {
     say("installing liburing-dev, for the io_uring back end");
     if (installLiburing()) liburing = findLiburing();
   }
-  quietEnv.STONEWAL_LIBURING = liburing?.version ?? "none";
   if (liburing !== undefined) return;
   const command = installCommand() ?? "install the development files of liburing";
   say(`going on without the io_uring back end: liburing is missing. To have it: ${command}`);
