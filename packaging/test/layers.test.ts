@@ -18,6 +18,7 @@ const LAYERS: Readonly<Record<string, { readonly imports: readonly string[] }>> 
   "@stonewal/writer": {
     imports: ["@stonewal/dwb", "@stonewal/io", "@stonewal/record", "@stonewal/recovery"],
   },
+  "@stonewal/threads": { imports: ["@stonewal/record", "@stonewal/writer"] },
   stonewal: {
     imports: [
       "@stonewal/dwb",
@@ -26,6 +27,7 @@ const LAYERS: Readonly<Record<string, { readonly imports: readonly string[] }>> 
       "@stonewal/io-uring",
       "@stonewal/record",
       "@stonewal/recovery",
+      "@stonewal/threads",
       "@stonewal/writer",
     ],
   },
