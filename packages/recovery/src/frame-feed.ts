@@ -68,7 +68,7 @@ export class FrameFeed {
         if (++looks > LOOKS) throw this.#vanished();
         await this.#leave();
         this.#explainGap(refs, open?.ref);
-        if (open === undefined) await this.#pause();
+        if (open === undefined) await this.#lookAgain();
         continue;
       }
       const { scanner, ref } = open;
@@ -95,8 +95,14 @@ export class FrameFeed {
       }
       // Read ahead of the writer, or the segment has just been freed or left behind: look again before judging.
       if (++looks > LOOKS) throw this.#damaged(open, stop);
-      if (looks > 1) await this.#pause();
+      await this.#lookAgain(looks > 1);
     }
+  }
+
+  /** A writer in another process may have moved on since the view was last brought up to date. */
+  async #lookAgain(pause = true): Promise<void> {
+    if (pause) await this.#pause();
+    if (!this.#view.closed()) await this.#view.refresh?.();
   }
 
   /** Nothing of the chunk that came last is in use any more. */
@@ -108,9 +114,11 @@ export class FrameFeed {
     await this.#leave();
   }
 
-  /** Of several segments that start at or before the LSN the last one holds it. */
+  /** Of several segments that start at or before the LSN the last one holds it. Throws if that has been freed since it was asked for. */
   #startOf(refs: readonly SegmentRef[]): SegmentRef | undefined {
-    return refs.findLast((ref) => ref.preamble.firstLsn <= this.#delivered + 1) ?? refs[0];
+    const start = refs.findLast((ref) => ref.preamble.firstLsn <= this.#delivered + 1);
+    if (start === undefined && this.#delivered >= 0) this.#explainGap(refs, undefined);
+    return start ?? refs[0];
   }
 
   async #enter(ref: SegmentRef | undefined): Promise<OpenSegment | undefined> {

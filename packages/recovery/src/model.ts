@@ -246,6 +246,8 @@ export interface LogView {
   /** Resolves when `durable()` has moved since the call, or the segments have changed, or the log is closed. */
   changed(): Promise<void>;
   closed(): boolean;
+  /** Looks for what has changed on the disk. Absent where the view is always up to date. */
+  refresh?(): Promise<void>;
   /**
    * Why nothing behind `durable()` can be read: a replay up to the end, or a follower, throws it when it gets there.
    */

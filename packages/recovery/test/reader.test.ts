@@ -432,7 +432,7 @@ describe("beside a writer", () => {
     expect(found).toMatchObject({ tornTail: false, tail: undefined, corruption: [], records: 0 });
   });
 
-  it("segments that it frees are gone, not damaged", async () => {
+  it("segments that it frees are trimmed, not missing: a replay that has begun says so, and a new one begins behind them", async () => {
     const writer = new FakeWriter(begun());
     await writer.lock();
     writer.roll();
@@ -441,11 +441,26 @@ describe("beside a writer", () => {
     const reader = await writer.reader();
     writer.anchor(1);
     await writer.io.unlink(writer.log.segments[0]!.path);
-    expect(await codeOf(ticking(writer.disk, collect(reader.replay(), text)))).toBe("WAL_MISSING_SEGMENT");
-    await reader.refresh();
+    expect(await codeOf(ticking(writer.disk, collect(reader.replay(), text)))).toBe("WAL_TRIMMED");
     expect(reader.trimLsn()).toBe(1);
     expect(await collect(reader.replay(), text)).toEqual(["r2"]);
     expect(() => reader.replay({ from: 1 })).toThrow(expect.objectContaining({ code: "WAL_TRIMMED" }));
+  });
+
+  it("a segment that it recycles under a replay is trimmed, not damaged", async () => {
+    const writer = new FakeWriter(begun());
+    await writer.lock();
+    writer.roll();
+    writer.append("r2");
+    writer.idle();
+    const reader = await writer.reader();
+    writer.anchor(1);
+    const [old] = writer.log.segments;
+    await writer.io.rename(old!.path, `${DIRECTORY}/spare-9`);
+    const replaying = reader.replay();
+    const first = ticking(writer.disk, collect(replaying, text));
+    writer.disk.corrupt(`${DIRECTORY}/spare-9`, 0, new Uint8Array(writer.log.segmentBytes).fill(0xee));
+    expect(await codeOf(first)).toBe("WAL_TRIMMED");
   });
 });
 

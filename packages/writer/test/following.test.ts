@@ -57,3 +57,14 @@ test("a follower holds back what it has not read, up to the bound", async () => 
   expect(await wal.checkpoint(wal.durableLsn)).toBeGreaterThan(0);
   await wal.close();
 });
+
+test("records asked for by LSN and freed before they were read are not skipped in silence", async () => {
+  const wal = await openOn(makeDisk(), { dwb: "off", maxHeldBytes: 0 });
+  await wal.commit({ payload: bytes("a") });
+  await wal.seal();
+  await wal.commit({ payload: bytes("b") });
+  const reading = wal.read({ from: 1 });
+  await wal.checkpoint(1);
+  await expect(reading.next()).rejects.toMatchObject({ code: "WAL_TRIMMED" });
+  await wal.close();
+});
