@@ -21,6 +21,13 @@ const cited = [...page.matchAll(/^\| .* \| ([\d ]+) \|$/gm)].flatMap(([, numbers
   (numbers as string).split(" "),
 );
 
+/** The last section cites in its table itself. */
+const traps = page
+  .slice(page.indexOf("## Traps seen in other logs"))
+  .split("\n")
+  .filter((line) => /^\| [A-Z"]/.test(line));
+const trapCitations = traps.flatMap((row) => [...row.matchAll(/([\w./-]+\.ts): "(.*?)"(?=;| \|)/g)]);
+
 describe("docs/fault-model.md", () => {
   it("numbers its tests in order, and every one of them belongs to a row", () => {
     expect(citations.map(({ number }) => Number(number))).toEqual(citations.map((_, index) => index + 1));
@@ -33,5 +40,16 @@ describe("docs/fault-model.md", () => {
     const source = path.join(root, "packages", file);
     expect(existsSync(source), `${file} is not there`).toBe(true);
     expect(readFileSync(source, "utf8")).toContain(title);
+  });
+
+  it("names a test for each trap, and each of them is there", () => {
+    expect(traps.length).toBeGreaterThan(15);
+    for (const row of traps) expect(row).toMatch(/\.ts: ".*" \|$/);
+    expect(trapCitations.length).toBeGreaterThanOrEqual(traps.length);
+    for (const [, file, title] of trapCitations as unknown as [string, string, string][]) {
+      const source = path.join(root, "packages", file);
+      expect(existsSync(source), `${file} is not there`).toBe(true);
+      expect(readFileSync(source, "utf8")).toContain(title);
+    }
   });
 });
