@@ -47,7 +47,7 @@ std::shared_ptr<RingFile> RingFileOf(const Napi::CallbackInfo& info) {
 // openRing(entries): [ring, mode], or [undefined, errno, syscall, what is missing]
 Napi::Value OpenRing(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const double entries = info[0].As<Napi::Number>();
+  const double entries = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
   if (!IsCount(entries) || entries < 1 || entries > kMaxEntries) {
     Misuse(env, "openRing(entries)");
     return env.Undefined();
@@ -78,8 +78,8 @@ Napi::Value End(const Napi::CallbackInfo& info) {
 
 void StartChain(const Napi::CallbackInfo& info, const std::shared_ptr<RingLoop>& loop, std::vector<Step> steps,
                 bool numbered, Napi::Value keep) {
-  const Napi::Value done = info[info.Length() - 1];
-  if (!done.IsFunction()) return Misuse(info.Env(), "a completion function is expected last");
+  Napi::Value done;
+  if (!CompletionOf(info, &done)) return;
   for (Step& step : steps) loop->Register(step.file.get());
   if (!loop->Start(std::make_unique<Chain>(std::move(steps), numbered), keep, done)) {
     Misuse(info.Env(), "the ring is closed");
@@ -171,7 +171,7 @@ Napi::Value Forget(const Napi::CallbackInfo& info) {
 
 // setFaults(rules)
 Napi::Value SetFaults(const Napi::CallbackInfo& info) {
-  if (!faults::SetRules(info[0].As<Napi::String>())) Misuse(info.Env(), "not understood");
+  if (!info[0].IsString() || !faults::SetRules(info[0].As<Napi::String>())) Misuse(info.Env(), "not understood");
   return info.Env().Undefined();
 }
 

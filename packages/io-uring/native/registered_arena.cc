@@ -36,9 +36,15 @@ int UseArena(napi_env env, const std::shared_ptr<RingLoop>& loop, napi_value are
   if (napi_unwrap(env, arena, &wrapped) != napi_ok) {
     std::unique_ptr<ArenaShare> share(new ArenaShare{loop, bytes, false, -1});
     // An array that can't be wrapped goes without.
-    if (napi_wrap(env, arena, share.get(), &Collected, nullptr, nullptr) == napi_ok) share.release();
+    if (napi_wrap(env, arena, share.get(), &Collected, nullptr, nullptr) == napi_ok) {
+      share.release();
+      napi_type_tag_object(env, arena, HandleTag<ArenaShare>());
+    }
     return -1;
   }
+  // What another addon has wrapped says nothing to this one.
+  bool ours = false;
+  if (napi_check_object_type_tag(env, arena, HandleTag<ArenaShare>(), &ours) != napi_ok || !ours) return -1;
   ArenaShare& share = *static_cast<ArenaShare*>(wrapped);
   if (share.loop.lock() != loop) return -1;
   if (!share.tried && loop->pinned_bytes + bytes <= kMaxPinnedBytes) {

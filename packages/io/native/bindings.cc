@@ -19,7 +19,9 @@ constexpr double kMaxSafeInteger = 9007199254740991.0;
 
 }  // namespace
 
-void Misuse(Napi::Env env, const char* message) { Napi::TypeError::New(env, message).ThrowAsJavaScriptException(); }
+void Misuse(Napi::Env env, const char* message) {
+  if (!env.IsExceptionPending()) Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+}
 
 bool IsCount(double value) { return value >= 0 && value <= kMaxSafeInteger && std::floor(value) == value; }
 
@@ -42,9 +44,16 @@ napi_value Number(napi_env env, double value) {
   return napi_create_double(env, value, &number) == napi_ok ? number : nullptr;
 }
 
+bool CompletionOf(const Napi::CallbackInfo& info, Napi::Value* done) {
+  *done = info.Length() == 0 ? info.Env().Undefined() : info[info.Length() - 1];
+  if (done->IsFunction()) return true;
+  Misuse(info.Env(), "a completion function is expected last");
+  return false;
+}
+
 void Start(const Napi::CallbackInfo& info, Napi::Value keep, Task::Work work, Task::Result result) {
-  const Napi::Value done = info[info.Length() - 1];
-  if (!done.IsFunction()) return Misuse(info.Env(), "a completion function is expected last");
+  Napi::Value done;
+  if (!CompletionOf(info, &done)) return;
   if (!Task::Start(info.Env(), keep, done, std::move(work), std::move(result))) {
     Misuse(info.Env(), "the environment is ending");
   }
@@ -68,30 +77,45 @@ enum StepKind : uint32_t { kWrite = 1, kDurable = 2, kUntorn = 4 };
 
 bool ChainOf(const Napi::CallbackInfo& info, size_t first, std::vector<ChainStep>* chain) {
   const Napi::Env env = info.Env();
-  const napi_value files = info[first];
-  const napi_value arenas = info[first + 1];
   View numbers;
   if (info.Length() != first + 5 || !info[first].IsArray() || !info[first + 1].IsArray() ||
       !info[first + 3].IsNumber() || !ViewOf(env, info[first + 2], napi_float64_array, &numbers)) {
     Misuse(env, "submit(files, arenas, steps, count, done)");
     return false;
   }
-  const uint32_t count = info[first + 3].As<Napi::Number>().Uint32Value();
-  if (count > numbers.length / 4) {
+  const double count = info[first + 3].As<Napi::Number>();
+  if (!IsCount(count) || count > static_cast<double>(numbers.length / 4)) {
+    Misuse(env, "submit: more steps than numbers");
+    return false;
+  }
+  const uint32_t steps = static_cast<uint32_t>(count);
+  std::vector<napi_value> elements(size_t{2} * steps);
+  for (uint32_t i = 0; i < steps; i++) {
+    if (napi_get_element(env, info[first], i, &elements[2 * i]) != napi_ok ||
+        napi_get_element(env, info[first + 1], i, &elements[2 * i + 1]) != napi_ok) {
+      Misuse(env, "submit: a step that can't be read");
+      return false;
+    }
+  }
+  // Only from here on no JavaScript runs any more: the getter of an element could have detached what was looked at before.
+  if (!ViewOf(env, info[first + 2], napi_float64_array, &numbers) || steps > numbers.length / 4) {
     Misuse(env, "submit: more steps than numbers");
     return false;
   }
   const double* const fields = reinterpret_cast<const double*>(numbers.data);
-  chain->reserve(count);
-  for (uint32_t i = 0; i < count; i++) {
-    napi_value element;
-    FileHandle* file = nullptr;
-    if (napi_get_element(env, files, i, &element) == napi_ok) file = HandleOf<FileHandle>(env, element);
+  chain->reserve(steps);
+  for (uint32_t i = 0; i < steps; i++) {
+    FileHandle* const file = HandleOf<FileHandle>(env, elements[2 * i]);
     if (file == nullptr) {
       Misuse(env, "submit: not a file");
       return false;
     }
-    const uint32_t kind = static_cast<uint32_t>(fields[4 * i]);
+    const double bits = fields[4 * i];
+    if (!IsCount(bits) || bits > (kWrite | kDurable | kUntorn)) {
+      Misuse(env, "submit: not a kind of step");
+      return false;
+    }
+    const uint32_t kind = static_cast<uint32_t>(bits);
     ChainStep step{
         *file, (kind & kWrite) != 0, (kind & kDurable) != 0, (kind & kUntorn) != 0, nullptr, 0, 0, nullptr};
     if (step.write) {
@@ -99,12 +123,12 @@ bool ChainOf(const Napi::CallbackInfo& info, size_t first, std::vector<ChainStep
       const double start = fields[4 * i + 1];
       const double length = fields[4 * i + 2];
       const double offset = fields[4 * i + 3];
-      if (napi_get_element(env, arenas, i, &element) != napi_ok || !ViewOf(env, element, napi_uint8_array, &arena) ||
-          !Inside(arena, start, length) || !IsCount(offset)) {
+      if (!ViewOf(env, elements[2 * i + 1], napi_uint8_array, &arena) || !Inside(arena, start, length) ||
+          !IsCount(offset)) {
         Misuse(env, "submit: a region outside its arena");
         return false;
       }
-      step.arena = element;
+      step.arena = elements[2 * i + 1];
       step.data = arena.data + static_cast<size_t>(start);
       step.length = static_cast<size_t>(length);
       step.offset = static_cast<int64_t>(offset);
@@ -116,22 +140,23 @@ bool ChainOf(const Napi::CallbackInfo& info, size_t first, std::vector<ChainStep
 
 bool RegionOf(const Napi::CallbackInfo& info, size_t first, uint8_t** data, size_t* bytes, int64_t* at) {
   View arena;
-  const double start = info[first + 1].As<Napi::Number>();
-  const double length = info[first + 2].As<Napi::Number>();
-  const double offset = info[first + 3].As<Napi::Number>();
-  if (!ViewOf(info.Env(), info[first], napi_uint8_array, &arena) || !Inside(arena, start, length) || !IsCount(offset)) {
+  int64_t numbers[3];
+  if (!CountsOf(info, first + 1, 3, numbers)) return false;
+  const auto [start, length, offset] = numbers;
+  if (!ViewOf(info.Env(), info[first], napi_uint8_array, &arena) ||
+      !Inside(arena, static_cast<double>(start), static_cast<double>(length))) {
     Misuse(info.Env(), "read: a region outside its arena");
     return false;
   }
-  *data = arena.data + static_cast<size_t>(start);
+  *data = arena.data + start;
   *bytes = static_cast<size_t>(length);
-  *at = static_cast<int64_t>(offset);
+  *at = offset;
   return true;
 }
 
 bool CountsOf(const Napi::CallbackInfo& info, size_t first, size_t number, int64_t* counts) {
   for (size_t i = 0; i < number; i++) {
-    const double value = info[first + i].As<Napi::Number>();
+    const double value = info[first + i].IsNumber() ? info[first + i].As<Napi::Number>().DoubleValue() : -1;
     if (!IsCount(value)) {
       Misuse(info.Env(), "not a count");
       return false;
@@ -141,12 +166,27 @@ bool CountsOf(const Napi::CallbackInfo& info, size_t first, size_t number, int64
   return true;
 }
 
+bool PathOf(const Napi::CallbackInfo& info, size_t index, std::string* path) {
+  if (info[index].IsString()) {
+    *path = info[index].As<Napi::String>();
+    if (!path->empty() && path->find('\0') == std::string::npos) return true;
+  }
+  Misuse(info.Env(), "not a path");
+  return false;
+}
+
 namespace {
 
 // open(path, access: 0 read | 1 write | 2 create, direct, done(…, [handle, alignment, untorn min, untorn max]))
 Napi::Value Open(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].As<Napi::String>();
-  const Access access = static_cast<Access>(info[1].As<Napi::Number>().Int32Value());
+  std::string path;
+  int64_t how;
+  if (!PathOf(info, 0, &path) || !CountsOf(info, 1, 1, &how)) return info.Env().Undefined();
+  if (how > static_cast<int64_t>(Access::kCreate) || !info[2].IsBoolean()) {
+    Misuse(info.Env(), "open(path, access, direct, done)");
+    return info.Env().Undefined();
+  }
+  const Access access = static_cast<Access>(how);
   const bool direct = info[2].As<Napi::Boolean>();
   const auto opened = std::make_shared<FileHandle>();
   Start(
@@ -195,21 +235,24 @@ Napi::Value Size(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Rename(const Napi::CallbackInfo& info) {
-  const std::string from = info[0].As<Napi::String>();
-  const std::string to = info[1].As<Napi::String>();
+  std::string from;
+  std::string to;
+  if (!PathOf(info, 0, &from) || !PathOf(info, 1, &to)) return info.Env().Undefined();
   Start(info, Napi::Value(), [=]() { return RenameNoReplace(from, to); });
   return info.Env().Undefined();
 }
 
 Napi::Value SyncDirectoryAt(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].As<Napi::String>();
+  std::string path;
+  if (!PathOf(info, 0, &path)) return info.Env().Undefined();
   Start(info, Napi::Value(), [=]() { return SyncDirectory(path); });
   return info.Env().Undefined();
 }
 
 // lock(path, done(…, handle))
 Napi::Value Lock(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].As<Napi::String>();
+  std::string path;
+  if (!PathOf(info, 0, &path)) return info.Env().Undefined();
   const auto taken = std::make_shared<std::unique_ptr<FileLock>>();
   Start(
       info, Napi::Value(), [=]() { return FileLock::Take(path, taken.get()); },
@@ -234,7 +277,8 @@ Napi::Value Unlock(const Napi::CallbackInfo& info) {
 
 // isLocked(path, done(…, boolean))
 Napi::Value IsLocked(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].As<Napi::String>();
+  std::string path;
+  if (!PathOf(info, 0, &path)) return info.Env().Undefined();
   const auto held = std::make_shared<bool>(false);
   Start(
       info, Napi::Value(), [=]() { return FileLock::Held(path, held.get()); },
@@ -269,7 +313,8 @@ napi_value FactsObject(napi_env env, const DirectoryFacts& facts) {
 // probe(directory, done(…, facts)) and fileSystem(path, done(…, facts))
 template <Failure (*kProbe)(const std::string&, DirectoryFacts*)>
 Napi::Value Probe(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].As<Napi::String>();
+  std::string path;
+  if (!PathOf(info, 0, &path)) return info.Env().Undefined();
   const auto facts = std::make_shared<DirectoryFacts>();
   Start(
       info, Napi::Value(), [=]() { return kProbe(path, facts.get()); },

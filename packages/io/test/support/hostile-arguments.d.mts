@@ -1,0 +1,1 @@
+export function callWithHostileArguments(name: string, other: string, runs: number): Promise<void>;
