@@ -52,9 +52,14 @@ export function faultShim() {
   return library;
 }
 
+/** Behind what is preloaded already: a sanitizer's runtime has to come first. */
+function preloaded(env) {
+  return [env.LD_PRELOAD, faultShim()].filter(Boolean).join(":");
+}
+
 /** Environment of a child with these rules in force from its start. */
 export function faultEnvironment(rules, env = process.env) {
-  return { ...env, LD_PRELOAD: faultShim(), STONEWAL_FAULTS: rules };
+  return { ...env, LD_PRELOAD: preloaded(env), STONEWAL_FAULTS: rules };
 }
 
 /** Makes the control file through which a child started with `controlEnvironment(path)` can be given rules later. */
@@ -65,7 +70,7 @@ export function createFaultControl(path) {
 }
 
 export function controlEnvironment(path, env = process.env) {
-  return { ...env, LD_PRELOAD: faultShim(), STONEWAL_FAULTS_CONTROL: path };
+  return { ...env, LD_PRELOAD: preloaded(env), STONEWAL_FAULTS_CONTROL: path };
 }
 
 /** Puts rules in force; all counts start again at the next intercepted call. */
