@@ -6,8 +6,8 @@ import { sampleFile } from "./sample-file.js";
 
 export interface CommandLine {
   readonly file: string;
-  /** Each gets a run of its own, and a column of the table. */
-  readonly io: readonly ("auto" | BackendName)[];
+  /** Each gets a run of its own, and a column of the table. `undefined`: every one that works here. */
+  readonly io: readonly ("auto" | BackendName)[] | undefined;
   readonly kills: number;
   readonly seed: number;
   /** `undefined`: as many as suit the file. */
@@ -29,7 +29,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
     .argument("[file]", "the file; default: a large text file among this workspace's dependencies")
     .option(
       "--io <names>",
-      `back ends, with commas between: ${backendNames().join(", ")}; default: auto`,
+      `back ends, with commas between: ${backendNames().join(", ")}; default: all that work here`,
       names,
     )
     .option("--kills <n>", "how often the writer is killed", integer(0, 10_000), 10)
@@ -57,7 +57,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   const [file] = program.args;
   return {
     file: file === undefined ? sampleFile() : fromInvoker(file),
-    io: options.io ?? ["auto"],
+    io: options.io,
     kills: options.kills,
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
     committers: options.committers,

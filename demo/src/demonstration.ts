@@ -2,11 +2,13 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
 import pc from "picocolors";
+import { backendsHere } from "./backends-here.js";
 import type { CommandLine } from "./command-line.js";
 import { planKills } from "./kills.js";
 import { showProgress } from "./progress.js";
 import { type FileSize, measure } from "./records.js";
 import { type RunResult, run } from "./run.js";
+import type { AppenderSettings } from "./settings.js";
 import { summaryTable } from "./summary-table.js";
 
 export interface DemonstrateOptions {
@@ -41,7 +43,8 @@ export async function demonstrate(options: DemonstrateOptions): Promise<number> 
   const start = performance.now();
   const results: RunResult[] = [];
   try {
-    for (const [index, io] of commandLine.io.entries()) {
+    const backends = commandLine.io ?? (await backendsHere(directory));
+    for (const [index, io] of backends.entries()) {
       results.push(await runWith(io, options, size, path.join(directory, `${index}-${io}`)));
     }
   } catch (error) {
@@ -82,7 +85,7 @@ function committersFor(size: FileSize, kills: number): number {
 }
 
 async function runWith(
-  io: CommandLine["io"][number],
+  io: AppenderSettings["io"],
   { commandLine, signal, program }: DemonstrateOptions,
   size: FileSize,
   dir: string,

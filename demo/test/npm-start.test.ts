@@ -3,6 +3,8 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it, vi } from "vitest";
+import { withoutUring } from "../../packages/io-uring/test/support/without-uring.mjs";
+import { backendsHere } from "../../packages/stonewal/test/support/backends-here.mjs";
 import type { CommandLine } from "../src/command-line.js";
 import { demonstrate } from "../src/demonstration.js";
 import { numberedLines, scratchDir, writeFile } from "./support/scratch.js";
@@ -16,10 +18,13 @@ interface Ended {
   readonly stderr: string;
 }
 
-function start(args: readonly string[]): Promise<Ended> {
+const backends = await backendsHere();
+
+function start(args: readonly string[], launcher: readonly string[] = []): Promise<Ended> {
   return new Promise((resolve) => {
     const env = { ...process.env, NO_COLOR: "1" };
-    execFile(process.execPath, [path.join(dist, "main.js"), ...args], { env }, (error, stdout, stderr) => {
+    const [program = "", ...rest] = [...launcher, process.execPath, path.join(dist, "main.js"), ...args];
+    execFile(program, rest, { env }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : (error.code as number), stdout, stderr });
     });
   });
@@ -37,8 +42,9 @@ describe("npm start", () => {
       expect(stderr).toBe("");
       expect(stdout).toMatch(/5,000 records/);
       // The last may come too late for a child that is quick.
-      expect(stdout.match(/^kill {2}\d .* ok$/gm)?.length).toBeGreaterThanOrEqual(5);
-      expect(stdout).toMatch(/recovered +│ +5,000/);
+      expect(stdout.match(/^kill {2}\d .* ok$/gm)?.length).toBeGreaterThanOrEqual(5 * backends.length);
+      expect(stdout).toMatch(new RegExp(`back end${backends.map((name) => ` +│ +${name}`).join("")} │`));
+      expect(stdout).toMatch(new RegExp(`recovered${" +│ +5,000".repeat(backends.length)} │`));
       expect(stdout).toMatch(/The file is in the log, byte for byte/);
       expect(code).toBe(0);
       expect(readdirSync(parent)).toEqual([]);
@@ -47,17 +53,35 @@ describe("npm start", () => {
   );
 
   it("kills the writer of a small file more than once too", async () => {
-    const { code, stdout } = await start([writeFile(scratchDir(), numberedLines(200)), "--seed", "7"]);
+    const { code, stdout } = await start([
+      writeFile(scratchDir(), numberedLines(200)),
+      "--seed",
+      "7",
+      "--io",
+      "auto",
+    ]);
     expect(stdout.match(/^kill .* ok$/gm)?.length).toBeGreaterThanOrEqual(2);
     expect(code).toBe(0);
   });
 
-  it("shows what runs side by side", async () => {
+  it("shows those that were asked for side by side", async () => {
     const file = writeFile(scratchDir(), numberedLines(50));
-    const { code, stdout } = await start([file, "--kills", "1", "--io", "auto,pwrite"]);
-    expect(stdout).toMatch(/back end +│ +(io-uring|pwrite) +│ +pwrite/);
+    const { code, stdout } = await start([file, "--kills", "1", "--io", "pwrite,auto"]);
+    expect(stdout).toMatch(new RegExp(`back end +│ +pwrite +│ +${backends[0]} │`));
     expect(code).toBe(0);
   });
+
+  it.runIf(process.platform === "linux")(
+    "where io_uring is refused, as in a container, goes on without it and says why",
+    async () => {
+      const file = writeFile(scratchDir(), numberedLines(50));
+      const { code, stdout, stderr } = await start([file, "--kills", "1"], withoutUring("EPERM"));
+      expect(stderr).toBe("");
+      expect(stdout).toMatch(/^without io-uring: .*seccomp/m);
+      expect(stdout).toMatch(/back end +│ +pwrite │/);
+      expect(code).toBe(0);
+    },
+  );
 
   it.each([
     [["/nowhere/at-all"], /ENOENT/],
