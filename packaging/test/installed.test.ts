@@ -2,23 +2,26 @@
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { backendsHere } from "../../packages/stonewal/test/support/backends-here.mjs";
 import { run } from "./support/command.js";
 import { projectDir, runProgram, scratchDir } from "./support/consumer.js";
 import { publicPackages, readManifest } from "./support/workspace.js";
 
 const LOG_ROUND_TRIP = `
-  async function roundTrip(openWal) {
-    const wal = await openWal({ dir: "log", segmentBytes: 1 << 20 });
+  async function roundTrip(openWal, io) {
+    const wal = await openWal({ dir: "log", io, segmentBytes: 1 << 20 });
     await wal.commit({ payload: Buffer.from("first") });
     await Promise.all(["second", "third"].map((text) => wal.commit({ payload: Buffer.from(text) })));
     await wal.close();
-    const again = await openWal({ dir: "log", segmentBytes: 1 << 20 });
+    const again = await openWal({ dir: "log", io, segmentBytes: 1 << 20 });
     for await (const { lsn, payload } of again.read()) console.log(lsn, Buffer.from(payload).toString());
-    console.log("closed cleanly:", again.recovery.closedCleanly);
+    console.log(again.io.name, "closed cleanly:", again.recovery.closedCleanly);
     await again.close();
   }
 `;
-const ROUND_TRIP_OUTPUT = "1 first\n2 second\n3 third\nclosed cleanly: true\n";
+const roundTripOutput = (io: string) => `1 first\n2 second\n3 third\n${io} closed cleanly: true\n`;
+
+const backends = await backendsHere();
 
 describe("installed from the tarballs", () => {
   it.each(publicPackages())(
@@ -58,29 +61,33 @@ describe("installed from the tarballs", () => {
     },
   );
 
-  it("writes a log and reads it back from an ES module", async () => {
-    const program = `import { openWal } from "stonewal"; ${LOG_ROUND_TRIP} await roundTrip(openWal);`;
-    expect(await runProgram("program.mjs", program)).toBe(ROUND_TRIP_OUTPUT);
-  });
+  describe.each(backends)("with %s", (io) => {
+    it("writes a log and reads it back from an ES module", async () => {
+      const program = `import { openWal } from "stonewal"; ${LOG_ROUND_TRIP} await roundTrip(openWal, "${io}");`;
+      expect(await runProgram("program.mjs", program)).toBe(roundTripOutput(io));
+    });
 
-  it("writes a log and reads it back from CommonJS", async () => {
-    const program = `
-      const { openWal } = require("stonewal"); ${LOG_ROUND_TRIP}
-      roundTrip(openWal).catch((error) => { console.error(error); process.exitCode = 1; });
-    `;
-    expect(await runProgram("program.cjs", program)).toBe(ROUND_TRIP_OUTPUT);
-  });
+    it("writes a log and reads it back from CommonJS", async () => {
+      const program = `
+        const { openWal } = require("stonewal"); ${LOG_ROUND_TRIP}
+        roundTrip(openWal, "${io}").catch((error) => { console.error(error); process.exitCode = 1; });
+      `;
+      expect(await runProgram("program.cjs", program)).toBe(roundTripOutput(io));
+    });
 
-  it("builds a log from packages picked by hand, without the package stonewal", async () => {
-    const program = `
-      import { pwrite } from "@stonewal/io-pwrite";
-      import { openLog } from "@stonewal/writer";
-      ${LOG_ROUND_TRIP}
-      const io = pwrite();
-      await roundTrip(({ dir, ...options }) => openLog({ ...options, io, directory: dir }));
-      await io.close();
-    `;
-    expect(await runProgram("program.mjs", program)).toBe(ROUND_TRIP_OUTPUT);
+    it("builds a log from packages picked by hand, without the package stonewal", async () => {
+      const [name, make] =
+        io === "pwrite" ? ["@stonewal/io-pwrite", "pwrite"] : ["@stonewal/io-uring", "uring"];
+      const program = `
+        import { ${make} } from "${name}";
+        import { openLog } from "@stonewal/writer";
+        ${LOG_ROUND_TRIP}
+        const io = ${make}();
+        await roundTrip(({ dir, ...options }) => openLog({ ...options, directory: dir }), io);
+        await io.close();
+      `;
+      expect(await runProgram("program.mjs", program)).toBe(roundTripOutput(io));
+    });
   });
 });
 

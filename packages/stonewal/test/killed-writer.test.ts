@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { expect, test } from "vitest";
+import { backendsHere } from "./support/backends-here.mjs";
 import { lastDurable, ok, outcome, run, start } from "./support/cli.js";
 import { scratch } from "./support/files.js";
 
@@ -16,8 +17,8 @@ interface Kill {
 }
 
 /** Feeds `append` with the lines from `from` on, a few at a time, until it is killed or has them all. */
-async function appendAndKill(dir: string, from: number, kill?: Kill) {
-  const child = start(["append", dir]);
+async function appendAndKill(io: string, dir: string, from: number, kill?: Kill) {
+  const child = start(["append", "--io", io, dir]);
   const ended = outcome(child);
   let exited = false;
   child.once("close", () => {
@@ -49,28 +50,31 @@ async function recovered(dir: string): Promise<string[]> {
   return stdout.toString().split("\n").slice(0, -1);
 }
 
-test("killed at any moment, eight times: all that was printed as durable is there, in order, and nothing else", async () => {
-  const dir = scratch();
-  let there = 0;
-  let killed = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    // The first two perhaps while the log is being made, or opened.
-    const kill: Kill =
-      round < 2 ? { after: "start", ms: 120 + 80 * round } : { after: "durable", ms: Math.random() * 300 };
-    const { signal, stdout } = await appendAndKill(dir, there, kill);
-    if (signal === "SIGKILL") killed += 1;
-    const durable = Math.max(there, lastDurable(stdout));
-    const records = await recovered(dir);
-    expect(records.length).toBeGreaterThanOrEqual(durable);
-    expect(records).toEqual(lines.slice(0, records.length));
-    if (records.length > 0) expect((await run(["verify", dir])).code).toBe(0);
-    there = records.length;
-    if (there === LINES) break;
-  }
-  expect(killed).toBeGreaterThan(1);
-  const { code } = await appendAndKill(dir, there);
-  expect(code).toBe(0);
-  expect((await ok(["cat", dir])).toString()).toBe(`${lines.join("\n")}\n`);
-  const report = JSON.parse((await ok(["verify", dir, "--json"])).toString());
-  expect(report).toMatchObject({ records: LINES, tornTail: false, corruption: [], closedCleanly: true });
-});
+test.for(await backendsHere())(
+  "killed at any moment, eight times: all that was printed as durable is there, in order, and nothing else (%s)",
+  async (io) => {
+    const dir = scratch();
+    let there = 0;
+    let killed = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      // The first two perhaps while the log is being made, or opened.
+      const kill: Kill =
+        round < 2 ? { after: "start", ms: 120 + 80 * round } : { after: "durable", ms: Math.random() * 300 };
+      const { signal, stdout } = await appendAndKill(io, dir, there, kill);
+      if (signal === "SIGKILL") killed += 1;
+      const durable = Math.max(there, lastDurable(stdout));
+      const records = await recovered(dir);
+      expect(records.length).toBeGreaterThanOrEqual(durable);
+      expect(records).toEqual(lines.slice(0, records.length));
+      if (records.length > 0) expect((await run(["verify", dir])).code).toBe(0);
+      there = records.length;
+      if (there === LINES) break;
+    }
+    expect(killed).toBeGreaterThan(1);
+    const { code } = await appendAndKill(io, dir, there);
+    expect(code).toBe(0);
+    expect((await ok(["cat", dir])).toString()).toBe(`${lines.join("\n")}\n`);
+    const report = JSON.parse((await ok(["verify", dir, "--json"])).toString());
+    expect(report).toMatchObject({ records: LINES, tornTail: false, corruption: [], closedCleanly: true });
+  },
+);

@@ -17,12 +17,12 @@ import {
   salvageLog,
   verify,
 } from "../src/index.js";
-import { bestBackend } from "./support/best-backend.js";
+import { backendsHere } from "./support/backends-here.mjs";
 import { scratch } from "./support/files.js";
 import { bytes, SMALL } from "./support/logs.js";
 
 /** What `auto` picks on this machine. */
-const best = await bestBackend();
+const [best] = await backendsHere();
 
 const text = (payload: Uint8Array) => new TextDecoder().decode(payload);
 

@@ -1,0 +1,3 @@
+type Name = "io-uring" | "pwrite";
+
+export function backendsHere(): Promise<[Name, ...Name[]]>;
