@@ -50,11 +50,8 @@ export interface Roll {
   readonly start: SegmentStart;
 }
 
-/** Why there was no room for records at the last attempt, and for how many bytes of them. */
-export interface Refusal {
-  readonly lacks: "memory" | "segment";
-  readonly bytes: number;
-}
+/** What there is no room for a record without: the buffer is full, or the segment is and the next one isn't there. */
+export type Lack = "memory" | "segment";
 
 export interface OpenWitness {
   readonly dwbId: Uint8Array;
@@ -106,7 +103,8 @@ export class FrameAssembler {
   #open: { arena: Arena; offset: number; firstLsn: number } | undefined;
   readonly #freeArenas: Arena[] = [];
   #bufferedBytes = 0;
-  #refusal: Refusal | undefined;
+  /** Bytes of records that the last attempt to append was for, if it was refused for lack of room. */
+  #refusedBytes: number | undefined;
   #recordsAppended = 0;
   #payloadBytes = 0;
 
@@ -171,18 +169,11 @@ export class FrameAssembler {
     return this.#payloadBytes;
   }
 
-  /** Set while the last attempt to append was refused for lack of room. */
-  get refusal(): Refusal | undefined {
-    return this.#refusal;
-  }
-
-  /** Whether the last attempt to append that was refused would be now. */
-  get stillRefused(): boolean {
-    if (this.#refusal === undefined) return false;
-    const { bytes } = this.#refusal;
-    return (
-      !(this.#open !== undefined && this.#builder.fits(bytes)) && this.#lack(this.#need(bytes)) !== undefined
-    );
+  /** What the last attempt to append would lack now, if it was refused: not always what it lacked then. */
+  get lacks(): Lack | undefined {
+    const bytes = this.#refusedBytes;
+    if (bytes === undefined || (this.#open !== undefined && this.#builder.fits(bytes))) return undefined;
+    return this.#lack(this.#need(bytes));
   }
 
   /** The largest payload a record can have, in bytes. */
@@ -233,7 +224,7 @@ export class FrameAssembler {
     if (this.#plan.nextLsn > MAX_LSN - count + 1) {
       throw new WalError("WAL_LSN_EXHAUSTED", `no LSN is left after ${this.#plan.nextLsn - 1}`);
     }
-    this.#refusal = undefined;
+    this.#refusedBytes = undefined;
     if (this.#open !== undefined && this.#builder.fits(bytes)) return;
     if (bytes > this.#maxBodyBytes()) {
       const { segmentBytes, bufferBytes } = this.#options;
@@ -247,7 +238,7 @@ export class FrameAssembler {
     const lacks = this.#lack(need);
     const spare = lacks === undefined && need.rolls ? this.#options.takeSpare() : undefined;
     if (lacks !== undefined) {
-      this.#refusal = { lacks, bytes };
+      this.#refusedBytes = bytes;
       throw new WalError(
         "WAL_BACKPRESSURE",
         lacks === "memory"
@@ -272,7 +263,7 @@ export class FrameAssembler {
     return { rolls, capacity, arenaBytes: Math.max(frameBytes, capacity) };
   }
 
-  #lack(need: { rolls: boolean; arenaBytes: number }): Refusal["lacks"] | undefined {
+  #lack(need: { rolls: boolean; arenaBytes: number }): Lack | undefined {
     // One frame is always allowed, or a record larger than the bound's rest would wait for ever.
     const { bufferBytes, spareReady } = this.#options;
     if (this.#bufferedBytes > 0 && this.#bufferedBytes + need.arenaBytes > bufferBytes) return "memory";

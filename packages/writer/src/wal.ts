@@ -321,7 +321,7 @@ export class Wal {
   #makeRoom(refused: WalError): WalError {
     // Full frames must leave before there is room.
     this.#commits.request(this.nextLsn - 1);
-    return this.#assembler.refusal?.lacks === "segment" ? this.#segmentWanted(refused) : refused;
+    return this.#assembler.lacks === "segment" ? this.#segmentWanted(refused) : refused;
   }
 
   #segmentWanted(refused: WalError): WalError {
@@ -370,9 +370,13 @@ export class Wal {
     const obstacle = this.#obstacle();
     if (obstacle?.code === "WAL_BACKPRESSURE") return undefined;
     if (obstacle !== undefined) throw obstacle;
-    if (!this.#assembler.stillRefused) return true;
-    const { failure } = this.#nextSegment;
-    if (this.#assembler.refusal?.lacks === "segment" && failure !== undefined) throw failure;
+    const { lacks } = this.#assembler;
+    if (lacks === undefined) return true;
+    if (lacks === "segment") {
+      const { failure } = this.#nextSegment;
+      if (failure !== undefined) throw failure;
+      this.#nextSegment.want();
+    }
     return undefined;
   }
 

@@ -114,3 +114,23 @@ test("a commit that waits for room when the log is closed is refused, and never 
     await second.close();
   }
 });
+
+test("who waits for room in the buffer, and then finds that the disk has none for the next segment, is told, and does not wait for ever", async () => {
+  const disk = makeDisk();
+  const wal = await openOn(disk, { ...OPTIONS, bufferBytes: 131_072 });
+  await turns(50);
+  fillUp(disk);
+  const payload = new Uint8Array(30_000);
+  const refusals: string[] = [];
+  while (refusals.at(-1) !== "WAL_NO_SPACE") {
+    try {
+      wal.append({ payload });
+      continue;
+    } catch (error) {
+      refusals.push((error as { code: string }).code);
+    }
+    await wal.ready().catch((error: { code: string }) => refusals.push(error.code));
+  }
+  expect(refusals[0]).toBe("WAL_BACKPRESSURE");
+  await wal.close();
+});

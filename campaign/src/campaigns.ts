@@ -1,0 +1,69 @@
+import { HistoryFailure } from "./failure.js";
+import { failingCalls, harmlessFaults, noFaults } from "./faults.js";
+import { type End, type Flavour, type Plan, planOf } from "./plan.js";
+import { History, type Surroundings } from "./run-history.js";
+
+const ORDINARY: Flavour = {
+  lives: 4,
+  maxSteps: 60,
+  faults: noFaults,
+  fullDisk: 0,
+  ends: ["crash"],
+  damages: 0,
+  scrutiny: 4,
+};
+
+const EVERY_END: readonly End[] = ["crash", "crash", "kill", "kill", "close", "close and crash"];
+
+/** What is tried, by name. **A campaign of random histories is added here**: tests, soak and mutation gate have it then. */
+export const CAMPAIGNS = {
+  /** The power fails at any boundary, in every mode. */
+  "power cuts": ORDINARY,
+  /** Processes are killed, or end after a close; calls take their time. */
+  "processes end": { ...ORDINARY, ends: EVERY_END, faults: harmlessFaults },
+  /** Calls fail: EIO, ENOSPC, a sync whose pages are dropped. */
+  "failing calls": { ...ORDINARY, ends: EVERY_END, faults: failingCalls },
+  /** The disk is full, and has room again. */
+  "full disk": { ...ORDINARY, lives: 3, fullDisk: 1, ends: EVERY_END },
+  /** A block of acknowledged data is damaged, in a copy of what a life has left. */
+  damage: { ...ORDINARY, lives: 2, ends: EVERY_END, damages: 3, scrutiny: 1000 },
+} as const satisfies Record<string, Flavour>;
+
+export type CampaignName = keyof typeof CAMPAIGNS;
+
+export interface HistoryResult {
+  /** How often what was done, and what came of it. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Everything that the disk did. The same for the same seed and build. */
+  readonly trace: readonly string[];
+}
+
+/** Runs a plan. Rejects with what was found, as it was thrown. */
+export async function runPlan(plan: Plan, surroundings?: Surroundings): Promise<HistoryResult> {
+  const history = new History(plan, surroundings);
+  await history.run();
+  history.tally.add("crashes", history.disk.crashes);
+  return { counts: history.tally.counts, trace: history.disk.trace };
+}
+
+/**
+ * One history: several lives of a log, each ended in one way or another, each compared with the ledger. Rejects with a `HistoryFailure` if anything
+ * acknowledged is lost, anything is delivered that was never attempted, or an ordinary crash keeps the log from being opened.
+ */
+export async function runHistory(
+  campaign: CampaignName,
+  seed: number,
+  options: Surroundings & Partial<Flavour> = {},
+): Promise<HistoryResult> {
+  const { wrap, ...flavour } = options;
+  const surroundings = wrap === undefined ? {} : { wrap };
+  const plan = planOf(seed, { ...CAMPAIGNS[campaign], ...flavour });
+  const history = new History(plan, surroundings);
+  try {
+    await history.run();
+  } catch (error) {
+    throw new HistoryFailure(campaign, plan, surroundings, error, history.disk.trace);
+  }
+  history.tally.add("crashes", history.disk.crashes);
+  return { counts: history.tally.counts, trace: history.disk.trace };
+}

@@ -1,0 +1,82 @@
+import type { SimDiskOptions } from "@stonewal/io-sim";
+import type { DwbSettings, WalOptions } from "@stonewal/writer";
+import type { Random } from "./random.js";
+
+type ModeOptions = Partial<Omit<WalOptions, "io" | "directory" | "dwb">> & { readonly dwb?: DwbSettings };
+
+/**
+ * Every way to open a log: what can be chosen, and what each choice asks of `openLog`. **A mode is added here**, and every campaign has it. Sizes
+ * are small: segments roll, a batch has more frames than the double-write buffer has slots, frames outgrow slots and ring.
+ */
+const EVERY_OPENING = {
+  log: { buffered: { direct: false }, direct: { direct: true } },
+  dwb: {
+    off: { dwb: { mode: "off" } },
+    buffered: { dwb: { mode: "buffered" } },
+    direct: { dwb: { mode: "direct" } },
+    auto: { dwb: { mode: "auto" } },
+  },
+  dwbFailure: { fail: { dwb: { onFailure: "fail" } }, degrade: { dwb: { onFailure: "degrade" } } },
+  segment: {
+    "256K": { segmentBytes: 262_144 },
+    "320K": { segmentBytes: 327_680 },
+    "384K": { segmentBytes: 393_216 },
+  },
+  buffer: { "256K": { bufferBytes: 262_144 }, "128K": { bufferBytes: 131_072 } },
+  spares: { 1: { spareSegments: 1 }, 2: { spareSegments: 2 } },
+  idle: { never: { idleMs: 0 }, "50ms": { idleMs: 50 } },
+  delay: { none: { groupDelayMs: 0 }, "3ms": { groupDelayMs: 3 } },
+  held: { much: {}, none: { maxHeldBytes: 0 } },
+} as const satisfies Record<string, Record<string, ModeOptions>>;
+
+/** As above, for what a log keeps from its creation on. */
+const EVERY_LOG = {
+  sizes: {
+    "4K blocks, 1 slot of 4K": { blockBytes: 4096, dwb: { slots: 1, slotBytes: 4096 } },
+    "4K blocks, 2 slots of 8K": { blockBytes: 4096, dwb: { slots: 2, slotBytes: 8192 } },
+    "4K blocks, 4 slots of 4K": { blockBytes: 4096, dwb: { slots: 4, slotBytes: 4096 } },
+    "4K blocks, 8 slots of 8K": { blockBytes: 4096, dwb: { slots: 8, slotBytes: 8192 } },
+    "4K blocks, 4 slots of 64K": { blockBytes: 4096, dwb: { slots: 4, slotBytes: 65_536 } },
+    "8K blocks, 4 slots of 8K": { blockBytes: 8192, dwb: { slots: 4, slotBytes: 8192 } },
+  },
+} as const satisfies Record<string, Record<string, ModeOptions>>;
+
+type Choices<Table> = { readonly [Axis in keyof Table]: keyof Table[Axis] };
+
+/** How a log is opened, as names: what a failing history prints. */
+export type Mode = Choices<typeof EVERY_OPENING>;
+/** What stays the same for all openings of one log. */
+export type LogMode = Choices<typeof EVERY_LOG>;
+
+function pickFrom<Table extends Record<string, object>>(table: Table, random: Random): Choices<Table> {
+  const entries = Object.entries(table).map(([axis, choices]) => [axis, random.pick(Object.keys(choices))]);
+  return Object.fromEntries(entries) as Choices<Table>;
+}
+
+export const pickMode = (random: Random): Mode => pickFrom(EVERY_OPENING, random);
+export const pickLogMode = (random: Random): LogMode => pickFrom(EVERY_LOG, random);
+
+/** What a mode asks of `openLog`. */
+export function optionsOf(log: LogMode, mode: Mode): ModeOptions {
+  const tables: Record<string, Record<string, ModeOptions>> = { ...EVERY_LOG, ...EVERY_OPENING };
+  let options: ModeOptions = { frameBytes: 65_536 };
+  for (const [axis, choice] of Object.entries({ ...log, ...mode })) {
+    const asked = tables[axis]?.[choice];
+    if (asked === undefined) throw new RangeError(`there is no mode ${axis}=${choice}`);
+    options = { ...options, ...asked, dwb: { ...options.dwb, ...asked.dwb } };
+  }
+  return options;
+}
+
+export function describeMode(mode: Mode | LogMode): string {
+  return Object.entries(mode)
+    .map(([axis, choice]) => `${axis}=${choice}`)
+    .join(" ");
+}
+
+/** Disks that a history may run on. */
+export const DISKS = {
+  ordinary: {},
+  "4K sectors": { sectorBytes: 4096 },
+  "untorn writes": { untornWriteBytes: { min: 4096, max: 65_536 } },
+} satisfies Record<string, SimDiskOptions>;

@@ -1,0 +1,99 @@
+import { strict as assert } from "node:assert";
+import type { SimDisk } from "@stonewal/io-sim";
+import { openReader, recoverLog } from "@stonewal/recovery";
+import { except } from "./errors.js";
+import type { Delivered, Ledger } from "./ledger.js";
+import { Random } from "./random.js";
+
+/** Everything a read-only opening delivers; `undefined`: there is no log. */
+export async function readLog(disk: SimDisk, directory: string): Promise<Delivered[] | undefined> {
+  const io = disk.mount();
+  const reader = await openReader({ io, directory }).catch(except("WAL_NOT_FOUND", "IO_NOT_FOUND"));
+  if (reader === undefined) return undefined;
+  const records: Delivered[] = [];
+  for await (const { lsn, payload } of reader.replay()) records.push({ lsn, payload });
+  if (records.length > 0) assert.equal(reader.lastLsn(), records.at(-1)?.lsn);
+  await reader.close();
+  await io.close();
+  return records;
+}
+
+export function assertSameFiles(
+  actual: SimDisk,
+  expected: ReadonlyMap<string, Uint8Array>,
+  what: string,
+): void {
+  const files = actual.files();
+  assert.deepEqual([...files.keys()], [...expected.keys()], `${what}: other files`);
+  for (const [path, bytes] of files)
+    assert.ok(
+      Buffer.compare(bytes, expected.get(path) as Uint8Array) === 0,
+      `${what}: ${path} has other bytes`,
+    );
+}
+
+const rangeOf = (records: readonly Delivered[] | undefined) => [
+  records?.length ?? 0,
+  records?.[0]?.lsn,
+  records?.at(-1)?.lsn,
+];
+
+/**
+ * Looks at what recovery does with a disk, on copies of it: reading changes nothing; recovery run twice gives the same bytes; interrupted by a
+ * crash or a kill and run again, it comes to the same records.
+ */
+export async function scrutinise(
+  disk: SimDisk,
+  directory: string,
+  ledger: Ledger,
+  seed: number,
+): Promise<void> {
+  const random = new Random(seed);
+  const crashed = disk.clone(seed);
+  crashed.crash();
+  const before = crashed.files();
+  const records = await readLog(crashed, directory);
+  assertSameFiles(crashed, before, "opened for reading only");
+  if (records !== undefined) checkRead(records, ledger);
+  else assert.equal(ledger.durableLsn, 0, `there is no log, and LSN ${ledger.durableLsn} was acknowledged`);
+
+  const recovered = crashed.clone(seed);
+  const recover = (on: SimDisk) => recoverLog({ io: on.mount(), directory }).catch(except("IO_NOT_FOUND"));
+  const start = recovered.operations;
+  const first = await recover(recovered);
+  const boundaries = recovered.operations - start;
+  const after = recovered.files();
+  const second = await recover(recovered);
+  assertSameFiles(recovered, after, "recovered for a second time");
+  assert.deepEqual(second?.position, first?.position, "a second recovery comes to another end");
+  assert.deepEqual(
+    rangeOf(await readLog(recovered, directory)),
+    rangeOf(records),
+    "recovered, and read again",
+  );
+
+  const interrupted = crashed.clone(seed);
+  for (const how of ["crash", "kill"] as const) {
+    interrupted.crashAfter(random.below(boundaries + 1));
+    await recover(interrupted).catch(except("IO_CLOSED"));
+    interrupted.crashAfter(undefined);
+    if (how === "kill") interrupted.kill();
+  }
+  await recover(interrupted);
+  assert.deepEqual(
+    rangeOf(await readLog(interrupted, directory)),
+    rangeOf(records),
+    "recovery was interrupted, and run again",
+  );
+}
+
+/** A reader of a log without records can't tell how far it reaches. */
+function checkRead(records: readonly Delivered[], ledger: Ledger): void {
+  const last = records.at(-1)?.lsn;
+  if (last !== undefined) ledger.check(records, last + 1);
+  else
+    assert.ok(
+      ledger.durableLsn <= ledger.trimLsn,
+      `a reader is given nothing, and LSN ${ledger.durableLsn} was acknowledged`,
+    );
+}
