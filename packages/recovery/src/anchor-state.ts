@@ -26,7 +26,9 @@ export function judgeAnchor(
     const interrupted: Corruption[] = [];
     for (const [i, copy] of copies.entries()) {
       if (copy.state === "intact") continue;
-      const torn = mayBeTorn(anchor, copy, i, log.closedCleanly);
+      const other = copies[1 - i]!.value;
+      const shownByOther = log.closedCleanly && other?.generation === anchor.generation;
+      const torn = mayBeTorn(anchor, copy, i, shownByOther);
       (torn ? interrupted : repairable).push(copyEntry(path, copy, i));
     }
     return { problem: undefined, repairable, interrupted };
@@ -66,14 +68,14 @@ const ROT_BYTES = 8;
 
 /**
  * Whether an ordinary crash can have left a copy so. The copies are written one after the other: once a log that was closed shows, by the
- * other copy, that its last anchor was written, only the second copy can have been in flight. What was in flight is a
+ * other copy (`shownByOther`), that its last anchor was written, only the second copy can have been in flight. What was in flight is a
  * sector in disorder, not a few bits; damage behind the first block, or that the device can't read, never was.
  */
-function mayBeTorn(anchor: Anchor, copy: Copy<Anchor>, index: number, closedCleanly: boolean): boolean {
+function mayBeTorn(anchor: Anchor, copy: Copy<Anchor>, index: number, shownByOther: boolean): boolean {
   const at = index * PREAMBLE_COPY_OFFSET;
   if (copy.state === "unreadable") return false;
   if (copy.state === "untidy" && copy.offset >= at + copy.head.length) return false;
-  if (!closedCleanly) return true;
+  if (!shownByOther) return true;
   if (index === 0) return false;
   const whole = encodeAnchor(anchor).subarray(at, at + copy.head.length);
   return whole.reduce((count, byte, i) => count + (byte === copy.head[i] ? 0 : 1), 0) > ROT_BYTES;

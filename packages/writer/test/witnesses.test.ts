@@ -1,4 +1,5 @@
 import type { SimDisk } from "@stonewal/io-sim";
+import { verifyLog } from "@stonewal/recovery";
 import { expect, test } from "vitest";
 import {
   bytes,
@@ -105,4 +106,19 @@ test("a clean close leaves two close frames, and an anchor of which each copy wa
     .filter((_, index) => index % 3 === 1)
     .map((what, index) => `${what} ${anchor[index * 3 + 2]}`);
   expect(steps).toEqual(["written 0", "synced 0", "written 65536", "synced 65536"]);
+});
+
+test("a power cut in the anchor's last write is not reported as damage, although the torn copy says that the log was closed", async () => {
+  const disk = makeDisk();
+  await (await openOn(disk, { dwb: "off" })).close();
+  const before = disk.fileBytes(`${DIRECTORY}/anchor`);
+  const wal = await openOn(disk, { dwb: "off" });
+  await wal.commit({ payload: bytes("a") });
+  await wal.close();
+  // The first copy was in flight: its first sector is there, its second is garbage, and the second copy had not been begun.
+  disk.corrupt(`${DIRECTORY}/anchor`, 512, new Uint8Array(512).fill(0xaa));
+  disk.corrupt(`${DIRECTORY}/anchor`, 65_536, before.subarray(65_536, 65_536 + 4096));
+  const report = await verifyLog({ io: disk.clone().mount(), directory: DIRECTORY });
+  expect(report.corruption).toEqual([]);
+  expect(await textsOf(await openOn(disk))).toEqual(["1:a"]);
 });
