@@ -79,7 +79,8 @@ export class FrameFeed {
         await this.#enter(next);
         continue;
       }
-      const bound = Math.min(limit, next?.preamble.previousFrameNumber ?? limit);
+      const home = this.#view.home?.frameNumber() ?? limit;
+      const bound = Math.min(limit, home, next?.preamble.previousFrameNumber ?? limit);
       const chunk = await scanner.next(bound);
       if (chunk !== undefined) {
         const lastLsn = next?.preamble.previousLsn ?? Number.MAX_SAFE_INTEGER;
@@ -91,6 +92,7 @@ export class FrameFeed {
       scanner.resume();
       if (stop.kind === "limit") {
         if (scanner.position.frameNumber > limit) return undefined;
+        if (scanner.position.frameNumber > home) await this.#view.home?.reach();
         continue;
       }
       // Read ahead of the writer, or the segment has just been freed or left behind: look again before judging.

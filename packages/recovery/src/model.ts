@@ -242,6 +242,15 @@ export interface LogView {
    */
   segments(): readonly SegmentRef[];
   durable(): DurablePoint;
+  /**
+   * Of a writer whose double-write buffer acknowledges commits: up to which frame the segments' files hold everything, and a way to
+   * have them hold more. Absent: as far as `durable()` says.
+   */
+  readonly home?: {
+    frameNumber(): number;
+    /** Resolves when all that is durable at the call is in the segments' files. */
+    reach(): Promise<void>;
+  };
   trimLsn(): number;
   /** Resolves when `durable()` has moved since the call, or the segments have changed, or the log is closed. */
   changed(): Promise<void>;
