@@ -30,10 +30,12 @@ export class Random {
 /** How a log is opened in a history: every mode, sizes small enough that segments roll and frames outgrow slots and ring. */
 export function randomMode(random: Random): Omit<WalOptions, "io" | "directory"> {
   const direct = random.pick([true, false]);
+  const mode = random.pick(["off", "buffered", "direct"] as const);
   return {
     direct,
+    ack: mode === "off" ? "wal" : random.pick(["wal", "dwb"] as const),
     dwb: {
-      mode: random.pick(["off", "buffered", "direct"] as const),
+      mode,
       slots: random.pick([2, 4, 8]),
       slotBytes: random.pick([4096, 8192]),
     },

@@ -34,7 +34,11 @@ test.each(Object.entries(mutations))("the campaign notices when %s", { timeout: 
 });
 
 const OFFERED = { min: 4096, max: 65536 };
-const AUTO: Partial<WalOptions> = { direct: true, dwb: { mode: "auto", slots: 4, slotBytes: 8192 } };
+const AUTO: Partial<WalOptions> = {
+  direct: true,
+  ack: "wal",
+  dwb: { mode: "auto", slots: 4, slotBytes: 8192 },
+};
 const untornSeeds = Array.from({ length: 150 }, (_, index) => index + 1);
 
 test("with untorn writes in place of copies no acknowledged record is lost to a power cut at any point", {

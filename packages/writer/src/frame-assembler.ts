@@ -6,6 +6,7 @@ import {
   FrameBuilder,
   type FrameKind,
   MAX_LSN,
+  type OpenBody,
   paddedFrameBytes,
   type RecordInput,
   recordBytes,
@@ -41,6 +42,8 @@ export interface SealedFrame {
   readonly length: number;
   readonly paddedLength: number;
   readonly checksum: bigint;
+  /** What an open frame states. */
+  readonly open: OpenBody | undefined;
 }
 
 /** The next segment becomes the active one before any later frame is written. */
@@ -52,11 +55,6 @@ export interface Roll {
 
 /** What there is no room for a record without: the buffer is full, or the segment is and the next one isn't there. */
 export type Lack = "memory" | "segment";
-
-export interface OpenWitness {
-  readonly dwbId: Uint8Array;
-  readonly ack: "wal" | "dwb";
-}
 
 export interface FrameAssemblerOptions {
   readonly io: IoBackend;
@@ -73,6 +71,10 @@ export interface FrameAssemblerOptions {
   readonly spareReady: () => boolean;
   /** The number of the first frame that isn't known to be durable. */
   readonly watermark: () => number;
+  /** What an open frame states at this moment. */
+  readonly openBody: () => OpenBody;
+  /** Whether segments begin with an open frame, as those of a log that acknowledges by its DWB do. */
+  readonly openEverySegment: boolean;
 }
 
 /** Where frames go: in the order in which they are built, not in that in which they are written. */
@@ -99,6 +101,8 @@ export class FrameAssembler {
   #queue: (SealedFrame | Roll)[] = [];
   /** Pieces of work that were ever queued. */
   #queued = 0;
+  /** Where the frame behind the open frame at the active segment's head goes, if it has one there. */
+  #headEnd = FRAMES_START;
   /** The frame that records are being added to. */
   #open: { arena: Arena; offset: number; firstLsn: number } | undefined;
   readonly #freeArenas: Arena[] = [];
@@ -131,6 +135,11 @@ export class FrameAssembler {
   /** The number the next frame will have. */
   get nextFrame(): number {
     return this.#plan.frameNumber + (this.#open === undefined ? 0 : 1);
+  }
+
+  /** Nothing has been planned in the active segment, but for the open frame at its head. */
+  get atHead(): boolean {
+    return this.#open === undefined && this.#plan.offset <= this.#headEnd;
   }
 
   get highestSequence(): number {
@@ -271,8 +280,9 @@ export class FrameAssembler {
   }
 
   #dataBytesPerSegment(): number {
-    const { segmentBytes, blockBytes } = this.#options;
-    return segmentBytes - FRAMES_START - WITNESS_BLOCKS * blockBytes;
+    const { segmentBytes, blockBytes, openEverySegment } = this.#options;
+    const witnesses = WITNESS_BLOCKS + (openEverySegment ? 1 : 0);
+    return segmentBytes - FRAMES_START - witnesses * blockBytes;
   }
 
   #maxBodyBytes(): number {
@@ -308,6 +318,11 @@ export class FrameAssembler {
     plan.segmentBytes = this.#options.segmentBytes;
     plan.highestSequence = sequence;
     plan.offset = FRAMES_START;
+    this.#headEnd = FRAMES_START;
+    // Were the one that names the DWB in an earlier segment only, a checkpoint could free it.
+    if (!this.#options.openEverySegment) return;
+    this.#sealEmpty("open");
+    this.#headEnd = plan.offset;
   }
 
   /** Closes the frame being filled and queues it. */
@@ -323,7 +338,7 @@ export class FrameAssembler {
     this.#seal("data", open.arena, open.firstLsn, undefined);
   }
 
-  #seal(kind: FrameKind, arena: Arena, firstLsn: number, witness: OpenWitness | undefined): void {
+  #seal(kind: FrameKind, arena: Arena, firstLsn: number, open: OpenBody | undefined): void {
     const { logId, incarnation, io, watermark } = this.#options;
     const plan = this.#plan;
     const records = this.#builder.recordCount;
@@ -338,7 +353,7 @@ export class FrameAssembler {
       watermark: watermark(),
       time: io.clock.now(),
       chain: plan.chain,
-      ...(witness === undefined ? {} : { open: witness }),
+      ...(open === undefined ? {} : { open }),
     });
     this.#enqueue({
       work: "frame",
@@ -349,6 +364,7 @@ export class FrameAssembler {
       lastLsn: firstLsn + records - 1,
       records,
       arena,
+      open,
       ...sealed,
     });
     plan.offset += sealed.paddedLength;
@@ -359,19 +375,25 @@ export class FrameAssembler {
   /**
    * Queues an empty frame behind everything appended so far. False where there is no room for it, in this segment or a next one.
    */
-  witness(kind: "open" | "idle" | "close", open?: OpenWitness): boolean {
-    const { blockBytes, takeSpare, io } = this.#options;
+  witness(kind: "open" | "idle" | "close"): boolean {
+    const { blockBytes, takeSpare, openEverySegment } = this.#options;
     this.sealOpen();
     if (this.#plan.offset + blockBytes > this.#plan.segmentBytes) {
       const spare = takeSpare();
       if (spare === undefined) return false;
       this.#roll(spare);
+      if (kind === "open" && openEverySegment) return true;
     }
+    this.#sealEmpty(kind);
+    return true;
+  }
+
+  #sealEmpty(kind: "open" | "idle" | "close"): void {
+    const { blockBytes, io, openBody } = this.#options;
     const arena = io.arena(blockBytes);
     this.#bufferedBytes += blockBytes;
     this.#builder.begin(arena.bytes, 0, blockBytes);
-    this.#seal(kind, arena, this.#plan.nextLsn, open);
-    return true;
+    this.#seal(kind, arena, this.#plan.nextLsn, kind === "open" ? openBody() : undefined);
   }
 
   /** Queues the step to the next segment behind everything appended so far. */
@@ -390,6 +412,7 @@ export class FrameAssembler {
     plan.frameNumber = position.frameNumber;
     plan.nextLsn = position.nextLsn;
     plan.chain = position.chain;
+    this.#headEnd = FRAMES_START;
   }
 
   /** The next piece of work, which stays queued until `shift`. */
@@ -397,11 +420,14 @@ export class FrameAssembler {
     return this.#queue[index];
   }
 
-  /** Drops the first `count` pieces of work: they are done. */
+  /** Takes the first `count` pieces of work off the queue: they are done. The memory of frames is given back by `release`. */
   shift(count: number): void {
-    for (const work of this.#queue.splice(0, count)) {
-      if (work.work === "frame") this.#returnArena(work.arena);
-    }
+    this.#queue.splice(0, count);
+  }
+
+  /** The frame's memory is not needed any more. */
+  release(frame: SealedFrame): void {
+    this.#returnArena(frame.arena);
   }
 
   #returnArena(arena: Arena): void {

@@ -1,8 +1,10 @@
+import type { DwbTicket } from "@stonewal/dwb";
 import { type IoBackend, IoError, type Step } from "@stonewal/io";
 import { WalError } from "./errors.js";
 import { channels } from "./events.js";
 import type { FrameAssembler, SealedFrame } from "./frame-assembler.js";
-import type { Protection } from "./protection.js";
+import type { HomeWrites } from "./home-writes.js";
+import type { Protection, StagedFrames } from "./protection.js";
 import type { SegmentStore } from "./segment-store.js";
 import type { Counters } from "./stats.js";
 import { DurabilityWaiters } from "./waiters.js";
@@ -13,6 +15,7 @@ export interface GroupCommitOptions {
   readonly assembler: FrameAssembler;
   readonly store: SegmentStore;
   readonly protection: Protection;
+  readonly home: HomeWrites;
   readonly counters: Counters;
   readonly onDwbFailure: "fail" | "degrade";
   /** Milliseconds a flush waits for more commits; 0: none. */
@@ -21,6 +24,8 @@ export interface GroupCommitOptions {
   readonly chainBytes: number;
   /** A segment has its name; resolves when the anchor says so too. */
   readonly onRoll: () => Promise<void>;
+  /** The log goes on without its DWB. */
+  readonly onDegraded: () => void;
   /** Memory or segments have become free, or something is durable. */
   readonly onProgress: () => void;
   readonly onPoison: (error: WalError) => void;
@@ -29,6 +34,10 @@ export interface GroupCommitOptions {
 /**
  * Group commit without a timer: one chain is in flight at a time, and what arrives meanwhile is the next. One at a time also
  * means that syncs of a file never overlap and that the durable frames are always a prefix.
+ *
+ * A frame takes one of two ways. To its place in the log, behind its copy in the DWB, all in one chain that acknowledges it. Or,
+ * in a log with `ack: 'dwb'`, to the DWB alone: that chain acknowledges it, and `HomeWrites` brings it home later. Before a chain
+ * of the first kind everything that took the second way is at home: one chain at a time writes to the log, too.
  *
  * A flush begins once the microtasks of the current turn have run: everyone who was just told "durable" and commits again
  * at once is part of the next chain.
@@ -46,6 +55,11 @@ export class GroupCommit {
   /** Who waits for how many pieces of work to be done, in order. */
   #drained: { work: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #unwitnessed = false;
+  /**
+   * Id of the DWB whose sync acknowledges frames: the one that the last open frame names, which is itself durable in the log. Before
+   * that, or in a new segment, whoever lost the DWB would take the frames in it for ones that never were.
+   */
+  #acknowledger: Uint8Array | undefined;
   #stopped = false;
   #poison: WalError | undefined;
 
@@ -93,21 +107,33 @@ export class GroupCommit {
     this.schedule();
   }
 
-  /** Resolves when everything appended or queued so far is durable; what comes later doesn't hold it up. */
+  /** Resolves when everything appended or queued so far is durable in the log's own files; what comes later doesn't hold it up. */
   drain(): Promise<void> {
     if (this.#poison !== undefined) return Promise.reject(this.#poison);
-    const { assembler } = this.#options;
+    const { assembler, home } = this.#options;
     assembler.sealOpen();
     const { queued: work } = assembler.work;
-    if (!assembler.hasQueued) return Promise.resolve();
+    if (!assembler.hasQueued && home.frames === 0) return Promise.resolve();
     const drained = new Promise<void>((resolve, reject) => this.#drained.push({ work, resolve, reject }));
+    this.#settleDrained();
     this.schedule();
     return drained;
+  }
+
+  /** Resolves when everything acknowledged so far is durable in the log's own files too. */
+  async bringHome(): Promise<void> {
+    await this.#options.home.drained().catch((error: unknown) => {
+      this.fail(error);
+      throw this.#poison ?? error;
+    });
   }
 
   /** A cut has removed records; nothing is in flight. */
   restart(durableLsn: number): void {
     this.#durableLsn = durableLsn;
+    this.#options.home.advance({ lsn: durableLsn, watermark: this.#watermark });
+    // The new segment has no open frame yet.
+    this.#acknowledger = undefined;
     this.#wantedLsn = Math.min(this.#wantedLsn, durableLsn);
     // The preamble that states the cut is the witness.
     this.#unwitnessed = false;
@@ -149,20 +175,38 @@ export class GroupCommit {
     } finally {
       this.#running = false;
     }
-    const { done } = this.#options.assembler.work;
-    while (this.#drained[0] !== undefined && this.#drained[0].work <= done) this.#drained.shift()?.resolve();
+    this.#settleDrained();
     this.#options.onProgress();
     this.schedule();
   }
 
+  #settleDrained(): void {
+    const { assembler, home } = this.#options;
+    const { done } = assembler.work;
+    // Whatever left the queue last may not be at home yet.
+    const atHome = done - home.frames;
+    while (this.#drained[0] !== undefined && this.#drained[0].work <= atHome)
+      this.#drained.shift()?.resolve();
+    if (this.#drained[0] !== undefined && this.#drained[0].work <= done) home.start();
+  }
+
+  /** `HomeWrites` has brought frames home. */
+  broughtHome(): void {
+    if (this.#poison !== undefined) return;
+    this.#settleDrained();
+    this.#options.onProgress();
+  }
+
   async #flushNext(): Promise<void> {
-    const { assembler, store, directory } = this.#options;
+    const { assembler, store, home, directory } = this.#options;
     const open = assembler.openFirstLsn;
     if (open !== undefined && open <= this.#wantedLsn) assembler.sealOpen();
     const work = assembler.peek();
     if (work === undefined) return;
     if (work.work === "roll") {
-      // Everything before it in the queue is durable: a preamble may say so.
+      // A preamble says that everything before it in the queue is durable in its place.
+      await home.drained();
+      this.#acknowledger = undefined;
       const segment = await store.activate(work.spare, work.start);
       await this.#options.onRoll();
       assembler.shift(1);
@@ -174,36 +218,90 @@ export class GroupCommit {
       });
       return;
     }
-    await this.#writeFrames(this.#nextFrames(work));
+    if (this.#acknowledgesByDwb(work)) await this.#copyFrames(this.#nextFrames(work));
+    else {
+      await home.drained();
+      await this.#writeFrames(this.#nextFrames(work));
+    }
   }
 
-  /** The frames at the queue's head that go into one chain: all in one segment, up to a bound. */
+  /** Whether the DWB's own sync acknowledges the frame. Witnesses have to be in the log itself, and some frames fit into no ring. */
+  #acknowledgesByDwb(frame: SealedFrame): boolean {
+    const { protection } = this.#options;
+    const acknowledges = this.#acknowledger !== undefined && this.#acknowledger === protection.acknowledger;
+    return acknowledges && frame.kind === "data" && protection.fits(frame) !== "never";
+  }
+
+  /** The frames at the queue's head that go into one chain: all in one segment and all one way, up to a bound. */
   #nextFrames(first: SealedFrame): SealedFrame[] {
+    const { assembler, chainBytes } = this.#options;
+    const byDwb = this.#acknowledgesByDwb(first);
     const frames = [first];
     let bytes = first.paddedLength;
     for (let index = 1; ; index += 1) {
-      const work = this.#options.assembler.peek(index);
-      if (work?.work !== "frame" || bytes + work.paddedLength > this.#options.chainBytes) return frames;
+      const work = assembler.peek(index);
+      if (work?.work !== "frame" || bytes + work.paddedLength > chainBytes) return frames;
+      if (this.#acknowledgesByDwb(work) !== byDwb) return frames;
       frames.push(work);
       bytes += work.paddedLength;
     }
   }
 
+  /** By their copies alone: one sync instead of two. Their places follow. */
+  async #copyFrames(queued: readonly SealedFrame[]): Promise<void> {
+    const { io, protection, home, assembler } = this.#options;
+    // The ring is full: slots are free again when what is in them is at home.
+    if (protection.fits(queued[0] as SealedFrame) === "later") await home.drained();
+    const staged = protection.stageCopies(queued);
+    const frames = queued.slice(0, staged.frames);
+    const started = io.clock.monotonic();
+    try {
+      await io.submit(staged.steps);
+    } catch (error) {
+      await this.#withoutDwb(error, staged, frames);
+      return;
+    }
+    staged.settled();
+    this.#acknowledge(frames, io.clock.monotonic() - started);
+    assembler.shift(frames.length);
+    for (const [index, frame] of frames.entries()) home.add(frame, staged.tickets[index] as DwbTicket);
+  }
+
   async #writeFrames(queued: readonly SealedFrame[]): Promise<void> {
-    const { io, assembler, store, protection, counters, directory } = this.#options;
+    const { io, store, protection } = this.#options;
     const staged = protection.stage(queued, store.activeFile);
     const frames = queued.slice(0, staged.frames);
     const home = this.#homeSteps(frames);
     const started = io.clock.monotonic();
     try {
       await io.submit([...staged.steps, ...home]);
-      staged.settled();
     } catch (error) {
-      await this.#afterFailure(error, staged.steps.length, home, staged.settled);
+      const step = error instanceof IoError ? error.step : undefined;
+      if (step !== undefined && step < staged.steps.length) return this.#withoutDwb(error, staged, frames);
+      staged.settled(error instanceof Error ? error : new Error(String(error)));
+      throw error;
     }
-    const milliseconds = io.clock.monotonic() - started;
+    staged.settled();
     protection.release(staged.tickets);
+    this.#atHome(frames, io.clock.monotonic() - started);
+  }
 
+  /** A chain has brought the frames to their places: they are acknowledged, and nothing more is to be done for them. */
+  #atHome(frames: readonly SealedFrame[], milliseconds: number): void {
+    const { assembler, home } = this.#options;
+    this.#acknowledge(frames, milliseconds);
+    home.advance({ lsn: this.#durableLsn, watermark: this.#watermark });
+    assembler.shift(frames.length);
+    for (const frame of frames) {
+      if (frame.open !== undefined)
+        this.#acknowledger = frame.open.ack === "dwb" ? frame.open.dwbId : undefined;
+      assembler.release(frame);
+    }
+  }
+
+  /** The frames are durable. */
+  #acknowledge(frames: readonly SealedFrame[], milliseconds: number): void {
+    const { store, counters, directory } = this.#options;
     const last = frames[frames.length - 1] as SealedFrame;
     let bytes = 0;
     let records = 0;
@@ -216,7 +314,6 @@ export class GroupCommit {
     counters.flushed(milliseconds, records);
     store.active.lastLsn = last.lastLsn;
     store.active.end = last.offset + last.paddedLength;
-    assembler.shift(frames.length);
     this.#watermark = last.frameNumber + 1;
     this.#durableLsn = last.lastLsn;
     this.#unwitnessed = last.kind === "data";
@@ -250,22 +347,22 @@ export class GroupCommit {
   }
 
   /**
-   * A failed step is never tried again. But when it was the DWB's, nothing has been written to the log yet, and the log
-   * may go on without it if that was chosen.
+   * A failed step is never tried again. But this one was the DWB's, nothing of the chain has been written to the log yet, and the
+   * log may go on without the DWB if that was chosen.
    */
-  async #afterFailure(
-    error: unknown,
-    dwbSteps: number,
-    home: readonly Step[],
-    settled: (error?: Error) => void,
-  ): Promise<void> {
-    settled(error instanceof Error ? error : new Error(String(error)));
-    const { io, protection, onDwbFailure, directory } = this.#options;
-    const inDwb = error instanceof IoError && error.step !== undefined && error.step < dwbSteps;
-    if (!inDwb || onDwbFailure !== "degrade") throw error;
+  async #withoutDwb(error: unknown, staged: StagedFrames, frames: readonly SealedFrame[]): Promise<void> {
+    const { io, protection, home, onDwbFailure, onDegraded, directory } = this.#options;
+    staged.settled(error instanceof Error ? error : new Error(String(error)));
+    // What it has acknowledged is still in memory, and it may be failing for good.
+    await home.drained().catch(() => Promise.reject(error));
+    if (onDwbFailure !== "degrade") throw error;
     await protection.degrade();
+    this.#acknowledger = undefined;
     channels.dwb.publish({ directory, protection: protection.state, error });
-    await io.submit(home);
+    const started = io.clock.monotonic();
+    await io.submit(this.#homeSteps(frames));
+    this.#atHome(frames, io.clock.monotonic() - started);
+    onDegraded();
   }
 
   /** The first failure poisons: everyone who waits, and every later call, is told of it. */

@@ -7,6 +7,7 @@ import { channels } from "./events.js";
 import type { FrameAssembler } from "./frame-assembler.js";
 import type { GroupCommit } from "./group-commit.js";
 import type { Holds } from "./holds.js";
+import type { HomeWrites } from "./home-writes.js";
 import type { NextSegment } from "./next-segment.js";
 import type { LiveSegment, SegmentStart, SegmentStore } from "./segment-store.js";
 import type { Counters } from "./stats.js";
@@ -20,6 +21,7 @@ export interface LogEndsOptions {
   readonly counters: Counters;
   readonly assembler: FrameAssembler;
   readonly commits: GroupCommit;
+  readonly home: HomeWrites;
   readonly nextSegment: NextSegment;
   readonly witnesses: Witnesses;
   readonly holds: Holds;
@@ -62,10 +64,12 @@ export class LogEnds {
 
   /** See `Wal.checkpoint`. */
   checkpoint(lsn: number): Promise<number> {
-    const { checkUsable, commits, store, counters, directory, witnesses, nextSegment } = this.#options;
+    const { checkUsable, commits, home, store, counters, directory, witnesses, nextSegment } = this.#options;
     return this.alone(async () => {
       checkUsable();
       if (lsn > this.#trimLsn) {
+        // A trim point never runs ahead of the log's own files.
+        if (lsn > home.point.lsn) await commits.bringHome();
         await this.writeAnchor(lsn);
         this.#trimLsn = lsn;
       }
@@ -99,12 +103,13 @@ export class LogEnds {
   }
 
   async writeAnchor(trimLsn = this.#trimLsn): Promise<void> {
-    const { anchor, commits, store } = this.#options;
+    const { anchor, commits, home, store } = this.#options;
     try {
+      // What only the DWB has the anchor doesn't know of: its readers find everything in the log that it calls durable.
       await anchor.write(() => ({
         trimLsn,
-        watermark: commits.watermark,
-        durableLsn: commits.durableLsn,
+        watermark: home.point.watermark,
+        durableLsn: home.point.lsn,
         sequence: store.active.sequence,
       }));
     } catch (error) {
@@ -115,11 +120,11 @@ export class LogEnds {
 
   /** See `Wal.seal`. */
   seal(): Promise<void> {
-    const { checkUsable, commits, store, assembler, nextSegment } = this.#options;
+    const { checkUsable, commits, assembler, nextSegment } = this.#options;
     return this.alone(async () => {
       checkUsable();
       await commits.drain();
-      if (store.active.end === FRAMES_START && !assembler.hasQueued) return;
+      if (assembler.atHead) return;
       assembler.roll(await nextSegment.obtain());
       await commits.drain();
     });

@@ -53,6 +53,14 @@ export interface WalOptions {
    */
   readonly direct?: boolean;
   readonly dwb?: DwbMode | DwbSettings;
+  /**
+   * What makes a commit durable, and so acknowledges it. `wal` (default): the log's own sync, behind that of the double-write
+   * buffer. `dwb`: the buffer's sync alone; the log's own files follow in batches, some milliseconds later. That is one
+   * sync per commit instead of two, with the same promise against crashes and torn writes. Until its batch is synced a commit has one
+   * durable copy, in the buffer: the log can't be opened without it (`WAL_DWB_MISSING`), unless it was closed. Frames that are
+   * larger than the buffer are acknowledged by the log. Needs a buffer that takes every frame: neither `off` nor `auto`.
+   */
+  readonly ack?: "wal" | "dwb";
   /** Size of new segments in bytes: 262,144 to 2^40, rounded up to the block size. Default 64 MiB. */
   readonly segmentBytes?: number;
   /** Block size of a new log, a power of two from 4,096 to 65,536. Default: the device's physical block, at least 4,096. */
@@ -83,6 +91,7 @@ export interface Settings {
   readonly ownsIo: boolean;
   readonly create: boolean;
   readonly dwb: Required<Omit<DwbSettings, "mode">> & { readonly mode: DwbMode | undefined };
+  readonly ack: "wal" | "dwb";
   readonly segmentBytes: number;
   readonly blockBytes: number | undefined;
   readonly frameBytes: number;
@@ -130,6 +139,11 @@ export function checkOptions(options: WalOptions): Settings {
   const dwb: DwbSettings = typeof options.dwb === "string" ? { mode: options.dwb } : (options.dwb ?? {});
   oneOf("dwb.mode", dwb.mode, ["off", "buffered", "direct", "auto"]);
   oneOf("dwb.onFailure", dwb.onFailure, ["fail", "degrade"]);
+  oneOf("ack", options.ack, ["wal", "dwb"]);
+  if (options.ack === "dwb" && (dwb.mode === "off" || dwb.mode === "auto")) {
+    const why = dwb.mode === "off" ? "there is none" : "'auto' leaves frames out of it";
+    throw new WalError("WAL_ARGUMENT", `ack 'dwb' needs every frame in the double-write buffer; ${why}`);
+  }
   const blockBytes = options.blockBytes;
   if (blockBytes !== undefined) {
     integer("blockBytes", blockBytes, DEFAULT_BLOCK_BYTES, MIN_BLOCK_BYTES, MAX_BLOCK_BYTES);
@@ -150,6 +164,7 @@ export function checkOptions(options: WalOptions): Settings {
       path: dwb.path ?? `${options.directory}/dwb`,
       onFailure: dwb.onFailure ?? "fail",
     },
+    ack: options.ack ?? "wal",
     segmentBytes: roundUp(
       integer("segmentBytes", options.segmentBytes, 64 * MIB, MIN_SEGMENT_BYTES, 2 ** 40),
     ),

@@ -3,7 +3,7 @@ import { fitsUntorn, type IoFile, type Step, type UntornLimits } from "@stonewal
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Counters, Protection as ProtectionState } from "./stats.js";
 
-/** What a chain begins with so that its frames have a second copy. */
+/** Steps that give frames their copies: what a chain begins with, or a chain of their own. */
 export interface StagedFrames {
   readonly steps: readonly Step[];
   /** How many of the frames asked for are to be written with these steps; at least one. */
@@ -42,6 +42,11 @@ export class Protection {
     return this.#state === "protecting" && this.#dwb !== undefined ? this.#dwb.id : new Uint8Array(16);
   }
 
+  /** Id of the buffer in use, if its sync may acknowledge frames. One object for as long as that buffer is in use. */
+  get acknowledger(): Uint8Array | undefined {
+    return this.#state === "protecting" ? this.#dwb?.id : undefined;
+  }
+
   get bytesWritten(): number {
     return this.#bytesBefore + (this.#dwb?.stats.bytesWritten ?? 0);
   }
@@ -58,6 +63,47 @@ export class Protection {
   isUntorn({ paddedLength, offset, frameNumber }: SealedFrame): boolean {
     if (this.#state !== "protecting" || this.#limits === undefined) return false;
     return fitsUntorn(this.#limits, paddedLength, offset) && this.#dwb?.holds(frameNumber) === false;
+  }
+
+  /** Whether a copy of `frame` has room: now, when earlier copies have been released, or never. */
+  fits({ length, paddedLength }: SealedFrame): "now" | "later" | "never" {
+    return this.#state === "protecting" && this.#dwb !== undefined
+      ? this.#dwb.fits(length, paddedLength)
+      : "never";
+  }
+
+  /** Slots of the buffer; 0 where there is none. */
+  get slots(): number {
+    return this.#dwb?.slots ?? 0;
+  }
+
+  /** Copies the first of `frames`, for which there must be room, and as many of the others as have room behind it. */
+  stageCopies(frames: readonly SealedFrame[]): StagedFrames {
+    const dwb = this.#dwb as Dwb;
+    const tickets: DwbTicket[] = [];
+    for (const frame of frames) {
+      if (tickets.length > 0 && this.fits(frame) !== "now") break;
+      tickets.push(this.#copy(dwb, frame));
+    }
+    return this.#staged(dwb, tickets.length, tickets);
+  }
+
+  #copy(dwb: Dwb, frame: SealedFrame): DwbTicket {
+    this.#counters.protectedFrames += 1;
+    return dwb.stage({
+      key: frame.frameNumber,
+      target: frame.sequence,
+      offset: frame.offset,
+      version: frame.checksum,
+      bytes: frame.arena.bytes.subarray(0, frame.length),
+      length: frame.paddedLength,
+    });
+  }
+
+  #staged(dwb: Dwb, frames: number, tickets: readonly DwbTicket[]): StagedFrames {
+    const flush = dwb.takeSteps();
+    const settled = (error?: Error) => (error === undefined ? flush.done() : flush.failed(error));
+    return { steps: flush.steps, frames, tickets, settled };
   }
 
   /** Copies as many of `frames`, which go to `file`, as have room into the DWB; the caller writes only those that were taken. */
@@ -79,17 +125,7 @@ export class Protection {
       // The chain before has released its slots, so the ring is empty and a first frame fits now or never.
       if (fits === "later" && taken > 0) break;
       if (fits !== "never") {
-        tickets.push(
-          dwb.stage({
-            key: frame.frameNumber,
-            target: frame.sequence,
-            offset: frame.offset,
-            version: frame.checksum,
-            bytes: frame.arena.bytes.subarray(0, frame.length),
-            length: frame.paddedLength,
-          }),
-        );
-        this.#counters.protectedFrames += 1;
+        tickets.push(this.#copy(dwb, frame));
       } else {
         // Larger than the ring. A copy of an earlier frame with this number must not outlive it.
         if (dwb.holds(frame.frameNumber)) tickets.push(dwb.stageVoid(frame.frameNumber));
@@ -97,13 +133,7 @@ export class Protection {
       }
       taken += 1;
     }
-    const flush = dwb.takeSteps();
-    return {
-      steps: flush.steps,
-      frames: taken,
-      tickets,
-      settled: (error) => (error === undefined ? flush.done() : flush.failed(error)),
-    };
+    return this.#staged(dwb, taken, tickets);
   }
 
   /** The frames' own places are synced: their copies have done their service. */

@@ -30,6 +30,12 @@ export interface WalStats {
   /** Bytes of zeros written to prepare segments ahead of need. */
   readonly preparedBytes: number;
   readonly protection: Protection;
+  /** What acknowledges commits at this moment; `wal` where the DWB that was to do it has been given up. */
+  readonly ack: "wal" | "dwb";
+  /** With `ack: "dwb"`: frames that are durable in the DWB and not yet in the log's own files. */
+  readonly framesOnlyInDwb: number;
+  /** With `ack: "dwb"`: chains that brought such frames home. */
+  readonly homeChains: number;
   /** Frames that have (had) a copy in the DWB. */
   readonly protectedFrames: number;
   /** Frames written while a DWB was in use, but too large for it. */
@@ -78,6 +84,7 @@ export class Counters {
   protectedFrames = 0;
   unprotectedFrames = 0;
   untornFrames = 0;
+  homeChains = 0;
   segmentsActivated = 0;
   segmentsRecycled = 0;
   segmentsRemoved = 0;
@@ -98,6 +105,8 @@ export class Counters {
       | "payloadBytes"
       | "dwbBytesWritten"
       | "protection"
+      | "ack"
+      | "framesOnlyInDwb"
       | "untornWriteBytes"
       | "bufferedBytes"
       | "bufferLimitBytes"
@@ -111,6 +120,7 @@ export class Counters {
       protectedFrames: this.protectedFrames,
       unprotectedFrames: this.unprotectedFrames,
       untornFrames: this.untornFrames,
+      homeChains: this.homeChains,
       segmentsActivated: this.segmentsActivated,
       segmentsRecycled: this.segmentsRecycled,
       segmentsRemoved: this.segmentsRemoved,

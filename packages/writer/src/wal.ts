@@ -15,6 +15,7 @@ import { channels } from "./events.js";
 import { FrameAssembler } from "./frame-assembler.js";
 import { GroupCommit } from "./group-commit.js";
 import { Holds } from "./holds.js";
+import { HomeWrites } from "./home-writes.js";
 import { LogEnds } from "./log-ends.js";
 import { NextSegment } from "./next-segment.js";
 import type { Settings, WrittenDwbMode } from "./options.js";
@@ -68,6 +69,7 @@ export class Wal {
   readonly #parts: WalParts;
   readonly #assembler: FrameAssembler;
   readonly #commits: GroupCommit;
+  readonly #home: HomeWrites;
   readonly #protection: Protection;
   readonly #room = new RoomQueue();
   readonly #holds: Holds;
@@ -114,6 +116,8 @@ export class Wal {
         takeSpare: () => this.#nextSegment.take(),
         spareReady: () => store.spares > 0,
         watermark: () => this.#commits.watermark,
+        openBody: () => ({ dwbId: this.#protection.dwbId, ack: this.#ack }),
+        openEverySegment: settings.ack === "dwb",
       },
       position,
       {
@@ -122,6 +126,22 @@ export class Wal {
         highestSequence: parts.highestSequence,
       },
     );
+    // Recovery has made everything before the position durable.
+    const durable = { lsn: position.nextLsn - 1, watermark: position.frameNumber };
+    const chainBytes = Math.max(4 * 1024 * 1024, settings.frameBytes);
+    this.#home = new HomeWrites(
+      {
+        io,
+        protection: this.#protection,
+        counters,
+        file: () => store.activeFile,
+        chainBytes,
+        release: (frame) => this.#assembler.release(frame),
+        onProgress: () => this.#commits.broughtHome(),
+        onFailure: (error) => this.#commits.fail(error),
+      },
+      durable,
+    );
     this.#commits = new GroupCommit(
       {
         io,
@@ -129,16 +149,18 @@ export class Wal {
         assembler: this.#assembler,
         store,
         protection: this.#protection,
+        home: this.#home,
         counters,
         onDwbFailure: settings.dwb.onFailure,
         delayMs: settings.groupDelayMs,
-        chainBytes: Math.max(4 * 1024 * 1024, settings.frameBytes),
+        chainBytes,
         onRoll: () => this.#ends.writeAnchor(),
+        // The open frame there is says that the DWB acknowledges.
+        onDegraded: () => settings.ack === "dwb" && this.#witnesses.open(),
         onProgress: () => this.#progress(),
         onPoison: (error) => this.#poisoned(error),
       },
-      // Recovery has made everything before the position durable.
-      { lsn: position.nextLsn - 1, watermark: position.frameNumber },
+      durable,
     );
     this.#holds = new Holds(settings.maxHeldBytes);
     this.#view = this.#makeView();
@@ -147,13 +169,13 @@ export class Wal {
       ...work,
       clock: io.clock,
       idleMs: settings.idleMs,
-      protection: this.#protection,
       isOpen: () => this.#state === "open",
       isPaused: () => this.#ends.paused,
     });
     this.#ends = new LogEnds(
       {
         ...work,
+        home: this.#home,
         io,
         directory,
         store,
@@ -202,8 +224,15 @@ export class Wal {
     return this.#assembler.maxPayloadBytes;
   }
 
+  /** What acknowledges commits at this moment: without a DWB in use it is the log's own sync, whatever was asked for. */
+  get #ack(): "wal" | "dwb" {
+    return this.#protection.state === "protecting" ? this.#parts.settings.ack : "wal";
+  }
+
   stats(): WalStats {
     return this.#parts.counters.snapshot({
+      ack: this.#ack,
+      framesOnlyInDwb: this.#home.frames,
       recordsAppended: this.#assembler.recordsAppended,
       payloadBytes: this.#assembler.payloadBytes,
       dwbBytesWritten: this.#protection.bytesWritten,
@@ -321,6 +350,7 @@ export class Wal {
   #makeRoom(refused: WalError): WalError {
     // Full frames must leave before there is room.
     this.#commits.request(this.nextLsn - 1);
+    this.#home.start();
     return this.#assembler.lacks === "segment" ? this.#segmentWanted(refused) : refused;
   }
 
@@ -424,6 +454,10 @@ export class Wal {
       blockBytes: this.#parts.blockBytes,
       segments: () => this.#store.live.slice(),
       durable: () => ({ lsn: this.durableLsn, frameNumber: this.#commits.watermark - 1 }),
+      home: {
+        frameNumber: () => this.#home.point.watermark - 1,
+        reach: () => this.#commits.bringHome(),
+      },
       trimLsn: () => this.#ends.trimLsn,
       changed: () =>
         this.#finished() ? Promise.resolve() : new Promise((resolve) => this.#changed.push(resolve)),
@@ -560,6 +594,9 @@ export class Wal {
   /** Makes everything durable and says so on the disk. */
   async #end(): Promise<void> {
     if (this.#commits.poison !== undefined) {
+      this.#home.stop();
+      // What was acknowledged need not wait for the next opening, unless it was this that failed.
+      await this.#home.drained().catch(() => undefined);
       if (this.nextLsn - 1 > this.durableLsn) throw this.#commits.poison;
       return;
     }
@@ -568,5 +605,6 @@ export class Wal {
     await this.#witnesses.close();
     await this.#ends.writeAnchor();
     this.#commits.stop();
+    this.#home.stop();
   }
 }

@@ -2,7 +2,6 @@ import type { Clock, Timer } from "@stonewal/io";
 import type { FrameAssembler } from "./frame-assembler.js";
 import type { GroupCommit } from "./group-commit.js";
 import type { NextSegment } from "./next-segment.js";
-import type { Protection } from "./protection.js";
 
 export interface WitnessesOptions {
   readonly clock: Clock;
@@ -10,7 +9,6 @@ export interface WitnessesOptions {
   readonly idleMs: number;
   readonly assembler: FrameAssembler;
   readonly commits: GroupCommit;
-  readonly protection: Protection;
   readonly nextSegment: NextSegment;
   readonly isOpen: () => boolean;
   /** Whether the end of the log is being moved: then nothing is queued unasked. */
@@ -35,8 +33,8 @@ export class Witnesses {
 
   /** Queues the frame that says who writes from here on; false where there is no room for it. */
   open(): boolean {
-    const { assembler, commits, protection } = this.#options;
-    this.#openPending = !assembler.witness("open", { dwbId: protection.dwbId, ack: "wal" });
+    const { assembler, commits } = this.#options;
+    this.#openPending = !assembler.witness("open");
     if (!this.#openPending) commits.schedule();
     return !this.#openPending;
   }

@@ -33,14 +33,14 @@ afterAll(() => {
 async function failEach(
   name: string,
   rule: string,
+  ack: "wal" | "dwb" = "wal",
 ): Promise<{ runs: number; codes: Record<string, number> }> {
   const control = join(scratch, `${name}-control`);
   createFaultControl(control);
   const directory = join(scratch, name);
   const rules = rule.replaceAll("@", `${directory}/`);
-  const { stdout } = await run(process.execPath, [script("fault-runner.mjs"), control, directory, rules], {
-    env: controlEnvironment(control),
-  });
+  const args = [script("fault-runner.mjs"), control, directory, rules, ack];
+  const { stdout } = await run(process.execPath, args, { env: controlEnvironment(control) });
   return JSON.parse(stdout) as { runs: number; codes: Record<string, number> };
 }
 
@@ -91,18 +91,40 @@ describe("each system call of a short run fails once, in the real back end", () 
     expect(unlinked.runs).toBeGreaterThan(0);
   });
 
+  test("acknowledged by the DWB: EIO from the nth write or sync loses nothing acknowledged", {
+    timeout,
+  }, async () => {
+    for (const call of ["write", "sync"]) {
+      const { runs, codes } = await failEach(`dwb-${call}`, `${call}:@:%n:EIO`, "dwb");
+      expect(runs).toBeGreaterThan(20);
+      expect(codes.WAL_POISONED).toBeGreaterThan(10);
+    }
+  });
+
   test("a process killed before, after or in the middle of its nth call loses nothing acknowledged", {
     timeout,
   }, async () => {
     // Every call is met by one of them; the soak campaign meets every call by all.
     const effects = ["kill", "kill-after", "torn=512"];
+    expect(await killEach(effects, effects.length, "wal")).toBeGreaterThan(60);
+  });
+
+  test("acknowledged by the DWB: a process killed before its nth call loses nothing acknowledged", {
+    timeout,
+  }, async () => {
+    expect(await killEach(["kill"], 6, "dwb")).toBeGreaterThan(10);
+  });
+
+  /** Kills a run at every `step`th call, each effect beginning with a call of its own. Answers how many were killed. */
+  async function killEach(effects: readonly string[], step: number, ack: "wal" | "dwb"): Promise<number> {
     let killed = 0;
     for (const [first, effect] of effects.entries()) {
       const call = effect.startsWith("torn") ? "write" : "any";
-      for (let n = first + 1; ; n += effects.length) {
-        const directory = join(diskScratch, `${effect}-${n}`);
+      for (let n = first + 1; ; n += step) {
+        const directory = join(diskScratch, `${ack}-${effect}-${n}`);
         const env = faultEnvironment(`${call}:${directory}:${n}:${effect}`);
-        const stdout = await run(process.execPath, [script("kill-runner.mjs"), directory], { env }).then(
+        const args = [script("kill-runner.mjs"), directory, ack];
+        const stdout = await run(process.execPath, args, { env }).then(
           (finished) => finished.stdout,
           (error: { signal?: string; stdout: string; stderr: string }) => {
             expect(error.signal, error.stderr).toBe("SIGKILL");
@@ -122,6 +144,6 @@ describe("each system call of a short run fails once, in the real back end", () 
         killed += 1;
       }
     }
-    expect(killed).toBeGreaterThan(60);
-  });
+    return killed;
+  }
 });

@@ -1,11 +1,11 @@
 // Run under the fault shim: the nth matching system call of a short run fails, for every n. Arguments: control file,
-// scratch directory, a rule with `%n` for n. Prints a JSON summary; a broken promise is a non-zero exit.
+// scratch directory, a rule with `%n` for n, what acknowledges. Prints a JSON summary; a broken promise is a non-zero exit.
 import { rmSync } from "node:fs";
 import { pwrite } from "@stonewal/io-pwrite";
 import { armFaults, faultCounts } from "../../../io-pwrite/test/support/fault-shim.mjs";
 import { checkLog, shortRun } from "./short-run.mjs";
 
-const [control, scratch, rule] = process.argv.slice(2);
+const [control, scratch, rule, ack] = process.argv.slice(2);
 const codes = {};
 let runs = 0;
 for (let n = 1; ; n += 1) {
@@ -15,9 +15,10 @@ for (let n = 1; ; n += 1) {
   let io = pwrite();
   armFaults(control, rule.replaceAll("%n", n));
   try {
-    await shortRun(io, directory, (lsn) => {
+    const note = (lsn) => {
       acknowledged = lsn;
-    });
+    };
+    await shortRun(io, directory, note, ack);
   } catch (error) {
     failure = error;
   }

@@ -4,6 +4,7 @@ import { pwrite } from "@stonewal/io-pwrite";
 import { shortRun } from "./short-run.mjs";
 
 const io = pwrite();
-await shortRun(io, process.argv[2], (lsn) => writeSync(1, `${lsn}\n`));
+const [directory, ack] = process.argv.slice(2);
+await shortRun(io, directory, (lsn) => writeSync(1, `${lsn}\n`), ack);
 await io.close();
 writeSync(1, "done\n");

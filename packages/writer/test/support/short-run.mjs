@@ -19,8 +19,9 @@ export function payloadOf(lsn) {
   return payload;
 }
 
-export async function shortRun(io, directory, onAcknowledged) {
-  const wal = await openLog({ io, directory, ...SHORT_RUN_MODE });
+/** `ack`: what acknowledges, `wal` or `dwb`. */
+export async function shortRun(io, directory, onAcknowledged, ack = "wal") {
+  const wal = await openLog({ io, directory, ...SHORT_RUN_MODE, ack });
   try {
     while (wal.nextLsn <= RECORDS) {
       const lsn = wal.nextLsn;

@@ -1,0 +1,200 @@
+import type { DwbTicket } from "@stonewal/dwb";
+import type { Arena, IoBackend, IoFile, Region, Step, Timer } from "@stonewal/io";
+import type { SealedFrame } from "./frame-assembler.js";
+import type { Protection } from "./protection.js";
+import type { Counters } from "./stats.js";
+
+/** Up to where the log's own files hold everything. */
+export interface HomePoint {
+  readonly lsn: number;
+  /** Number of the first frame that isn't at home. */
+  readonly watermark: number;
+}
+
+export interface HomeWritesOptions {
+  readonly io: IoBackend;
+  readonly protection: Protection;
+  readonly counters: Counters;
+  /** The file of the active segment: nothing is ever left to be written to an earlier one. */
+  readonly file: () => IoFile;
+  /** Bytes that wait before a chain is begun, however empty the ring is. */
+  readonly chainBytes: number;
+  /** The frame's memory is not needed any more. */
+  readonly release: (frame: SealedFrame) => void;
+  /** More is at home. */
+  readonly onProgress: () => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * How long a frame waits for others to be written home with it, in milliseconds. Meanwhile its only durable copy is the one in the
+ * DWB, and readers in other processes don't see it in the log.
+ */
+const DELAY_MS = 20;
+
+/** Memory in which small frames are put side by side, so that many of them are one write. */
+const GATHER_BYTES = 1024 * 1024;
+/** A longer frame is written from where it is. */
+const GATHER_UP_TO_BYTES = 64 * 1024;
+
+/** What one chain writes home: frames that lie one behind the other in one segment. */
+class Batch {
+  readonly writes: { arena: Arena; start: number; length: number; offset: number }[] = [];
+  readonly tickets: DwbTicket[] = [];
+  /** Frames whose memory is in use until they are written. */
+  readonly kept: SealedFrame[] = [];
+  frames = 0;
+  bytes = 0;
+  slots = 0;
+  last: SealedFrame | undefined;
+  #gather: Arena | undefined;
+  #gathered = 0;
+
+  add(frame: SealedFrame, ticket: DwbTicket, gather: () => Arena): void {
+    const { paddedLength, arena } = frame;
+    const fits = paddedLength <= GATHER_UP_TO_BYTES && this.#gathered + paddedLength <= GATHER_BYTES;
+    if (fits) this.#put(frame, gather);
+    else {
+      this.writes.push({ arena, start: 0, length: paddedLength, offset: frame.offset });
+      this.kept.push(frame);
+    }
+    this.tickets.push(ticket);
+    this.frames += 1;
+    this.bytes += paddedLength;
+    this.slots += ticket.slots;
+    this.last = frame;
+  }
+
+  #put({ arena, paddedLength, offset }: SealedFrame, gather: () => Arena): void {
+    this.#gather ??= gather();
+    this.#gather.bytes.set(arena.bytes.subarray(0, paddedLength), this.#gathered);
+    const write = this.writes.at(-1);
+    if (write?.arena === this.#gather) write.length += paddedLength;
+    else this.writes.push({ arena: this.#gather, start: this.#gathered, length: paddedLength, offset });
+    this.#gathered += paddedLength;
+  }
+
+  /** The memory it gathered frames in, if it did. */
+  get gather(): Arena | undefined {
+    return this.#gather;
+  }
+}
+
+/**
+ * The frames that the DWB's own sync has acknowledged, on their way to their places in the log. They go in batches, one chain at a
+ * time, beside the chains to the DWB: another file, so no two syncs of one overlap. A slot of the DWB is free again only when the
+ * chain that writes its frame home has completed; until then it is the frame's only durable copy.
+ */
+export class HomeWrites {
+  readonly #options: HomeWritesOptions;
+  #waiting = new Batch();
+  #inFlight: Promise<void> | undefined;
+  #point: HomePoint;
+  /** Frames ever added, and those of them that are at home. */
+  #added = 0;
+  #done = 0;
+  #timer: Timer | undefined;
+  #stopped = false;
+  #failure: { readonly error: unknown } | undefined;
+  readonly #arenas: Arena[] = [];
+
+  constructor(options: HomeWritesOptions, point: HomePoint) {
+    this.#options = options;
+    this.#point = point;
+  }
+
+  get point(): HomePoint {
+    return this.#point;
+  }
+
+  /** How many frames have no durable copy but the one in the DWB. */
+  get frames(): number {
+    return this.#added - this.#done;
+  }
+
+  /** Everything is at home up to there, by other chains than these. */
+  advance(point: HomePoint): void {
+    this.#point = point;
+  }
+
+  /** Takes over a frame that is durable in the DWB, in the slots of `ticket`. */
+  add(frame: SealedFrame, ticket: DwbTicket): void {
+    const batch = this.#waiting;
+    batch.add(frame, ticket, () => this.#arenas.pop() ?? this.#options.io.arena(GATHER_BYTES));
+    this.#added += 1;
+    if (batch.kept.at(-1) !== frame) this.#options.release(frame);
+    this.#consider();
+  }
+
+  /** Begins a chain if it is worth one, or else soon. */
+  #consider(): void {
+    if (this.#isDue()) this.start();
+    else if (this.#inFlight === undefined && this.#waiting.frames > 0 && !this.#stopped) {
+      this.#timer ??= this.#options.io.clock.after(DELAY_MS, () => this.start());
+    }
+  }
+
+  /** Half of the ring goes home while the other half fills. */
+  #isDue(): boolean {
+    const { slots, bytes } = this.#waiting;
+    return 2 * slots >= this.#options.protection.slots || bytes >= this.#options.chainBytes;
+  }
+
+  /** Resolves when everything added before the call is at home. */
+  async drained(): Promise<void> {
+    const target = this.#added;
+    while (this.#done < target) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      this.start();
+      await this.#inFlight;
+    }
+  }
+
+  /** Begins to write what waits. Does nothing while a chain is in flight. */
+  start(): void {
+    if (this.#inFlight !== undefined || this.#failure !== undefined || this.#waiting.frames === 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const batch = this.#waiting;
+    this.#waiting = new Batch();
+    this.#inFlight = this.#write(batch);
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    const { io, protection, counters, release, onProgress, onFailure } = this.#options;
+    try {
+      await io.submit(this.#stepsOf(batch));
+    } catch (error) {
+      this.#failure = { error };
+      this.#inFlight = undefined;
+      onFailure(error);
+      return;
+    }
+    this.#inFlight = undefined;
+    protection.release(batch.tickets);
+    for (const frame of batch.kept) release(frame);
+    if (batch.gather !== undefined) this.#arenas.push(batch.gather);
+    const { lastLsn, frameNumber } = batch.last as SealedFrame;
+    this.#point = { lsn: lastLsn, watermark: frameNumber + 1 };
+    this.#done += batch.frames;
+    counters.homeChains += 1;
+    this.#consider();
+    onProgress();
+  }
+
+  /** A single write carries its own sync. Several are synced together. */
+  #stepsOf({ writes }: Batch): Step[] {
+    const file = this.#options.file();
+    const durable = writes.length === 1;
+    const steps = writes.map(({ offset, ...region }): Step => {
+      return { kind: "write", file, region: region satisfies Region, offset, durable };
+    });
+    return durable ? steps : [...steps, { kind: "sync", file }];
+  }
+
+  /** Nothing is begun unasked any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+}
