@@ -22,6 +22,7 @@ describe("a wrong call changes nothing, ends with 2, and says why in one line", 
     ["a type that is no u32", ["append", "D", "--type", "4294967296"]],
     ["a count that is negative", ["append", "D", "--sync-every", "-1"]],
     ["a mode that there is not", ["append", "D", "--dwb", "on"]],
+    ["an acknowledgement that there is not", ["append", "D", "--ack", "disk"]],
     ["two modes at once", ["append", "D", "--buffered", "--direct"]],
     ["an unknown back end", ["append", "D", "--io", "floppy"]],
   ])("%s", async (_, args) => {
@@ -104,7 +105,7 @@ describe("help", () => {
   });
 
   test.each([
-    ["append", ["--io", "--dwb", "--buffered", "--direct", "--type", "--sync-every"]],
+    ["append", ["--io", "--dwb", "--ack", "--buffered", "--direct", "--type", "--sync-every"]],
     ["cat", ["--from", "--to", "--json"]],
     ["verify", ["--json"]],
     ["repair", ["--dry-run", "--salvage", "--json"]],

@@ -88,7 +88,7 @@ describe("what goes in comes out, byte for byte", () => {
       ["3", "--buffered", "--dwb", "direct"],
       ["4", "--direct", "--dwb", "buffered"],
       ["5", "--buffered", "--dwb", "off", "--io", "pwrite"],
-      ["6"],
+      ["6", "--ack", "dwb"],
     ] as const) {
       const input = Array.from({ length: 500 }, (_, i) => `round ${round} line ${i}\n`).join("");
       expected += input;

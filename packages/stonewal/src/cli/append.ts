@@ -11,6 +11,7 @@ import { LineSplitter } from "./lines.js";
 export interface AppendOptions {
   readonly io?: string;
   readonly dwb?: DwbMode;
+  readonly ack?: "wal" | "dwb";
   readonly buffered?: boolean;
   readonly direct?: boolean;
   readonly type?: number;
@@ -24,13 +25,14 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Appends standard input to the log, a record for each line. Resolves when everything is durable and the log is closed. */
 export async function append(dir: string, options: AppendOptions): Promise<ExitCode> {
-  const { io, dwb, type, syncEvery } = options;
+  const { io, dwb, ack, type, syncEvery } = options;
   const wal = await openWal({
     dir,
     // Any name: an unknown one is refused with those that there are.
     io: (io ?? "auto") as BackendChoice,
     bufferBytes: BUFFER_BYTES,
     ...(dwb === undefined ? {} : { dwb }),
+    ...(ack === undefined ? {} : { ack }),
     ...(options.direct ? { direct: true } : options.buffered ? { direct: false } : {}),
   });
   const durable = new DurableLines(wal, process.stdout);

@@ -79,6 +79,12 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
         "auto",
       ]),
     )
+    .addOption(
+      new Option(
+        "--ack <SYNC>",
+        "whose sync makes a record durable: the log's own, or the buffer's (default: wal)",
+      ).choices(["wal", "dwb"]),
+    )
     .addOption(new Option("--buffered", "write through the page cache").conflicts("direct"))
     .addOption(new Option("--direct", "write past the page cache (default: where the file system can)"))
     .option("--type <N>", "type of the records, 0 to 0xffffffff (default: 0)", u32)
