@@ -1,8 +1,13 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, constants, openSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { platform } from "node:os";
-import { expect, test } from "vitest";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { pwrite } from "../src/index.js";
 import { runChild } from "./support/child.js";
 import { faultEnvironment } from "./support/fault-shim.mjs";
+import { scratchRoot } from "./support/subject.mjs";
 
 const linux = platform() === "linux";
 
@@ -160,3 +165,19 @@ test.runIf(linux)(
     expect(direct).toBe(true);
   },
 );
+
+test("a pipe in a file's place is refused: opening it would wait for ever for its other end, and the process with it", async () => {
+  const directory = await mkdtemp(join(scratchRoot, "stonewal-pwrite-"));
+  const path = join(directory, "pipe");
+  expect(spawnSync("mkfifo", [path]).status).toBe(0);
+  const io = pwrite();
+  onTestFinished(async () => {
+    // Whoever waits in open() goes on when there is a writer.
+    closeSync(openSync(path, constants.O_RDWR | constants.O_NONBLOCK));
+    await io.close();
+    await rm(directory, { recursive: true });
+  });
+  for (const access of ["read", "write"] as const) {
+    await expect(io.open(path, { access })).rejects.toMatchObject({ code: "IO_UNSUPPORTED", path });
+  }
+});

@@ -31,6 +31,11 @@ ssize_t WriteWith(int flags, int fd, const uint8_t* data, size_t length, int64_t
 
 #endif
 
+// A directory, pipe or device: none of the promises (size, zeros, truncate, sync) hold there.
+Failure NotRegular(const struct stat& facts) {
+  return Failed(S_ISDIR(facts.st_mode) ? EISDIR : EOPNOTSUPP, "open", "open");
+}
+
 }  // namespace
 
 int SyncDescriptor(int fd, const char** syscall) {
@@ -91,6 +96,10 @@ int64_t WriteUntorn(int fd, const uint8_t* data, size_t length, int64_t offset, 
 }
 
 Failure OpenFile::Open(const std::string& path, Access access, bool direct, std::shared_ptr<OpenFile>* out) {
+  struct stat facts;
+  // Before it is opened: that alone waits for the other end of a pipe, and some devices act on it.
+  if (access != Access::kCreate && stat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode)) return NotRegular(facts);
+
   int flags = O_CLOEXEC | (access == Access::kRead ? O_RDONLY : O_RDWR);
   if (access == Access::kCreate) flags |= O_CREAT | O_EXCL;
   int fd;
@@ -101,12 +110,10 @@ Failure OpenFile::Open(const std::string& path, Access access, bool direct, std:
 
   Failure failure;
   WriteLimits limits;
-  struct stat facts;
   if (fstat(fd, &facts) != 0) {
     failure = Failed(errno, "open", "fstat");
   } else if (!S_ISREG(facts.st_mode)) {
-    // A directory, pipe or device: none of the promises (size, zeros, truncate, sync) hold there.
-    failure = Failed(S_ISDIR(facts.st_mode) ? EISDIR : EOPNOTSUPP, "open", "open");
+    failure = NotRegular(facts);
   } else if (direct) {
     failure = MakeDirect(fd, &limits);
   }
