@@ -43,7 +43,7 @@ export class Machine {
   readonly openFiles = new Map<FileContents, number>();
   capacityBytes: number;
   operations = 0;
-  #stamp = 0;
+  #stamp: number;
 
   constructor(
     seed: number,
@@ -52,8 +52,10 @@ export class Machine {
     tree: DirectoryTree,
     time: SimTime,
     afterBoundary: () => void,
+    stamp = 0,
   ) {
     this.seed = seed;
+    this.#stamp = stamp;
     this.shape = shape;
     this.capacityBytes = capacityBytes;
     this.tree = tree;
@@ -69,6 +71,7 @@ export class Machine {
     });
   }
 
+  /** When something happened, as a number that only grows: what a sync covers has a smaller one than the sync. */
   stamp(): number {
     return ++this.#stamp;
   }

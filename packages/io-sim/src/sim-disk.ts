@@ -120,13 +120,15 @@ export class SimDisk {
     capacityBytes: number,
     tree: DirectoryTree,
     time: SimTime,
+    stamp = 0,
   ): Machine {
-    return new Machine(seed, shape, capacityBytes, tree, time, () => {
+    const afterBoundary = (): void => {
       const { operations } = this.#machine;
       for (const watcher of [...this.#watchers]) watcher(operations);
       if (this.#killAt !== undefined && operations >= this.#killAt) this.kill();
       if (this.#crashAt !== undefined && operations >= this.#crashAt) this.crash();
-    });
+    };
+    return new Machine(seed, shape, capacityBytes, tree, time, afterBoundary, stamp);
   }
 
   /** A new process. Several may live at a time, and share the page cache. */
@@ -256,7 +258,14 @@ export class SimDisk {
   clone(seed = this.#machine.seed): SimDisk {
     const { shape, capacityBytes, tree, time } = this.#machine;
     const copy = new SimDisk({ seed, crashPolicy: this.crashPolicy });
-    copy.#machine = copy.#makeMachine(seed, shape, capacityBytes, tree.copy(), time.copy());
+    copy.#machine = copy.#makeMachine(
+      seed,
+      shape,
+      capacityBytes,
+      tree.copy(),
+      time.copy(),
+      this.#machine.stamp(),
+    );
     return copy;
   }
 

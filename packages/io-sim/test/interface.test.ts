@@ -170,6 +170,18 @@ describe("one seed, one history", () => {
     expect(copy.fileBytes("/a")[1]).toBe(1);
   });
 
+  test("a sync on a clone makes durable what was written before it was cloned: else a later crash loses it for no reason", async () => {
+    const disk = new SimDisk();
+    const io = disk.mount();
+    const file = await durableFile(io, "/a", filled(512, 1));
+    await put(io, file, 0, filled(512, 2));
+    const copy = disk.clone();
+    copy.kill();
+    await (await copy.mount().open("/a", { access: "write" })).sync();
+    copy.crash("none");
+    expect(copy.fileBytes("/a")).toEqual(filled(512, 2));
+  });
+
   test("planted files are durable, and files() shows every one", async () => {
     const disk = new SimDisk();
     disk.plant("/x/y/a", Uint8Array.of(1, 2, 3));
