@@ -1,6 +1,6 @@
 import { HistoryFailure } from "./failure.js";
 import { failingCalls, harmlessFaults, noFaults } from "./faults.js";
-import { type End, type Flavour, type Plan, planOf } from "./plan.js";
+import { type End, type Flavour, planOf } from "./plan.js";
 import { History, type Surroundings } from "./run-history.js";
 
 const ORDINARY: Flavour = {
@@ -36,14 +36,6 @@ export interface HistoryResult {
   readonly counts: Readonly<Record<string, number>>;
   /** Everything that the disk did. The same for the same seed and build. */
   readonly trace: readonly string[];
-}
-
-/** Runs a plan. Rejects with what was found, as it was thrown. */
-export async function runPlan(plan: Plan, surroundings?: Surroundings): Promise<HistoryResult> {
-  const history = new History(plan, surroundings);
-  await history.run();
-  history.tally.add("crashes", history.disk.crashes);
-  return { counts: history.tally.counts, trace: history.disk.trace };
 }
 
 /**

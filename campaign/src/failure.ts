@@ -39,7 +39,8 @@ export class HistoryFailure extends Error {
     let trials = 0;
     const shorter = async () => {
       for (const plan of smallerPlans(shortest.plan)) {
-        if ((trials += 1) > MAX_TRIALS) return false;
+        trials += 1;
+        if (trials > MAX_TRIALS) return false;
         const history = new History(plan, this.#surroundings);
         const failed = await history.run().then(
           () => undefined,

@@ -1,2 +1,3 @@
 export { type Mutation, mutations, tornAllTheSame } from "./broken-backends.js";
-export { type CampaignOptions, firstFailure, runHistory } from "./run-history.js";
+export { CAMPAIGNS, type CampaignName, type HistoryResult, runHistory } from "./campaigns.js";
+export { HistoryFailure } from "./failure.js";

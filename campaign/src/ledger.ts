@@ -1,93 +1,199 @@
 import { strict as assert } from "node:assert";
 
-/** A record as the ledger knows it; `batch` is shared by those of an atomic batch. */
+/** A record as the ledger knows it; `batch` is shared by those of an atomic batch, 0: of none. */
 export interface Entry {
   readonly payload: Uint8Array;
   readonly batch: number;
 }
 
+export interface Delivered {
+  readonly lsn: number;
+  readonly payload: Uint8Array;
+}
+
 /**
  * What was attempted and what was acknowledged: acknowledged ⊆ recovered ⊆ attempted, and what is recovered is an exact
- * prefix, byte for byte.
+ * prefix, byte for byte. Every method throws where the log has broken its promise.
  */
 export class Ledger {
-  /** Attempted, by LSN - startLsn. */
+  /** Attempted, by LSN - 1. */
   #attempted: Entry[] = [];
-  readonly startLsn: number;
-  /** Every record up to this LSN was reported durable. */
-  durableLsn: number;
+  /** All that was ever attempted under an LSN: one that was never acknowledged, or was cut away, is given again. */
+  readonly #ever = new Map<number, Uint8Array[]>();
+  /** Handed over, and waiting for room: it has no LSN yet. */
+  #waiting: Entry[] = [];
+  /** Every record up to this LSN was called durable: by a promise, by `durableLsn`, or by being delivered to a reader. */
+  #durableLsn = 0;
+  /** How often that has moved. */
+  #acknowledgements = 0;
   /** Records up to this LSN may be gone, because a checkpoint said so or was about to. */
   trimLsn = 0;
   /** A cut that was asked for and has not been confirmed. */
   #cut: number | undefined;
-  batches = 0;
-
-  constructor(startLsn = 1) {
-    this.startLsn = startLsn;
-    this.durableLsn = startLsn - 1;
-  }
+  #cuts = 0;
+  #batches = 0;
 
   get lastLsn(): number {
-    return this.startLsn + this.#attempted.length - 1;
+    return this.#attempted.length;
   }
 
-  attempt(lsn: number, entry: Entry): void {
-    assert.equal(lsn, this.lastLsn + 1, "LSNs are given without gaps");
-    this.#attempted.push(entry);
+  get durableLsn(): number {
+    return this.#durableLsn;
   }
 
+  get acknowledgements(): number {
+    return this.#acknowledgements;
+  }
+
+  /** How many cuts were begun: what a reader has seen before one may be given again behind it. */
+  get cuts(): number {
+    return this.#cuts;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Handed over together, to come back together or not at all; their LSNs show later. */
+  handOver(payloads: readonly Uint8Array[]): readonly Entry[] {
+    if (payloads.length > 1) this.#batches += 1;
+    const batch = payloads.length > 1 ? this.#batches : 0;
+    const entries = payloads.map((payload) => ({ payload, batch }));
+    this.#waiting.push(...entries);
+    return entries;
+  }
+
+  /** It was refused: what of it has no LSN will not get one. */
+  takeBack(entries: readonly Entry[]): void {
+    this.#waiting = this.#waiting.filter((entry) => !entries.includes(entry));
+  }
+
+  /** `nextLsn` is the log's: what it has given LSNs to since the last call, in the order in which it was handed over. */
+  given(nextLsn: number): void {
+    // A cut that has happened, and of which the caller has not heard yet.
+    if (nextLsn - 1 === this.#cut) return;
+    assert.ok(
+      nextLsn - 1 >= this.lastLsn,
+      `the next LSN is ${nextLsn}, and ${this.lastLsn} has been given already`,
+    );
+    while (this.lastLsn < nextLsn - 1) {
+      const entry = this.#waiting.shift();
+      assert.ok(entry !== undefined, `LSN ${this.lastLsn + 1} was given, and nobody has asked for it`);
+      this.#attempted.push(entry);
+      const ever = this.#ever.get(this.lastLsn);
+      if (ever === undefined) this.#ever.set(this.lastLsn, [entry.payload]);
+      else ever.push(entry.payload);
+    }
+  }
+
+  /** Somebody was told that everything up to `lsn` survives. */
   acknowledge(lsn: number): void {
     assert.ok(lsn <= this.lastLsn, `LSN ${lsn} was acknowledged and never given`);
-    this.durableLsn = Math.max(this.durableLsn, lsn);
+    if (lsn <= this.#durableLsn) return;
+    this.#durableLsn = lsn;
+    this.#acknowledgements += 1;
+  }
+
+  /** A reader was given a record, after `cuts` cuts: it has to be the one, and it has to stay. */
+  deliver({ lsn, payload }: Delivered, cuts = this.#cuts): void {
+    if (cuts !== this.#cuts) {
+      // It may have been read before the cut.
+      assert.ok(this.wasAttempted({ lsn, payload }), `a reader was given an LSN ${lsn} that nobody wrote`);
+      return;
+    }
+    const entry = this.#attempted[lsn - 1];
+    assert.ok(entry !== undefined, `a reader was given LSN ${lsn}, which nobody wrote`);
+    assert.ok(
+      Buffer.compare(payload, entry.payload) === 0,
+      `a reader was given another payload of LSN ${lsn}`,
+    );
+    this.acknowledge(lsn);
+  }
+
+  /** Whether these bytes were ever written under this LSN. */
+  wasAttempted({ lsn, payload }: Delivered): boolean {
+    return this.#ever.get(lsn)?.some((written) => Buffer.compare(payload, written) === 0) === true;
   }
 
   cutBegins(lsn: number): void {
     this.#cut = lsn;
+    this.#cuts += 1;
+  }
+
+  /** It was refused: nothing has changed. */
+  cutRefused(): void {
+    this.#cut = undefined;
   }
 
   cutDone(): void {
     const cut = this.#cut as number;
     this.#cut = undefined;
-    this.#attempted.length = cut - this.startLsn + 1;
-    this.durableLsn = cut;
+    this.#cuts += 1;
+    this.#attempted.length = cut;
+    this.#durableLsn = cut;
   }
 
-  /** Compares with what a log delivers after a crash, and goes on from there. */
-  settle(recovered: readonly { lsn: number; payload: Uint8Array }[], nextLsn: number): void {
+  /** Compares with what a log delivers after a crash, changing nothing. */
+  check(recovered: readonly Delivered[], nextLsn: number): void {
     const last = nextLsn - 1;
     // The drain before the cut may have made everything durable; or the cut itself is.
     const wasCut = last === this.#cut;
-    if (wasCut) this.durableLsn = Math.min(this.durableLsn, last);
-    this.#cut = undefined;
-    assert.ok(
-      last >= this.durableLsn,
-      `LSN ${this.durableLsn} was acknowledged, and the log ends at ${last}`,
-    );
+    const acknowledged = wasCut ? Math.min(this.#durableLsn, last) : this.#durableLsn;
+    assert.ok(last >= acknowledged, `LSN ${acknowledged} was acknowledged, and the log ends at ${last}`);
     assert.ok(last <= this.lastLsn, `LSN ${last} was never attempted, and the log has it`);
-    if (recovered.length > 0) {
-      const first = recovered[0]?.lsn as number;
-      assert.ok(first <= this.trimLsn + 1 || first === this.startLsn, `records before LSN ${first} are gone`);
-      assert.equal(recovered.at(-1)?.lsn, last, "a replay ends where the log ends");
+    const first = recovered[0]?.lsn;
+    if (first === undefined) {
+      assert.ok(last <= this.trimLsn, `nothing up to LSN ${last} is delivered`);
     } else {
-      assert.ok(last <= Math.max(this.trimLsn, this.startLsn - 1), `nothing up to LSN ${last} is delivered`);
+      assert.ok(first <= this.trimLsn + 1, `records before LSN ${first} are gone`);
+      assert.equal(recovered.at(-1)?.lsn, last, "a replay ends where the log ends");
     }
-    recovered.forEach((record, index) => {
-      assert.equal(record.lsn, (recovered[0]?.lsn as number) + index, "a replay has no gaps");
-      const entry = this.#attempted[record.lsn - this.startLsn] as Entry;
-      assert.ok(
-        Buffer.compare(record.payload, entry.payload) === 0,
-        `the payload of LSN ${record.lsn} differs`,
-      );
-    });
-    const behind = this.#attempted[last - this.startLsn + 1];
-    const before = this.#attempted[last - this.startLsn];
+    this.#checkPayloads(recovered);
+    const [before, behind] = [this.#attempted[last - 1], this.#attempted[last]];
     if (!wasCut && behind !== undefined && before !== undefined && last > this.trimLsn) {
       assert.ok(
         behind.batch === 0 || behind.batch !== before.batch,
         `LSN ${last} was recovered without the rest of its batch`,
       );
     }
-    this.#attempted.length = last - this.startLsn + 1;
-    this.durableLsn = Math.max(this.startLsn - 1, last);
+  }
+
+  #checkPayloads(recovered: readonly Delivered[]): void {
+    recovered.forEach(({ lsn, payload }, index) => {
+      assert.equal(lsn, (recovered[0]?.lsn as number) + index, "a replay has no gaps");
+      const entry = this.#attempted[lsn - 1];
+      assert.ok(
+        entry !== undefined && Buffer.compare(payload, entry.payload) === 0,
+        `the payload of LSN ${lsn} differs`,
+      );
+    });
+  }
+
+  /** As `check`, and goes on from there: what is recovered is there to stay, what isn't was never given. */
+  settle(recovered: readonly Delivered[], nextLsn: number): void {
+    this.check(recovered, nextLsn);
+    this.#goOnFrom(nextLsn - 1);
+  }
+
+  /**
+   * After a fault that nothing is promised against: records may be missing at the end, and nothing may be there that nobody
+   * wrote. Answers how many acknowledged ones are missing.
+   */
+  settleAfterLoss(recovered: readonly Delivered[], nextLsn: number): number {
+    assert.ok(nextLsn - 1 <= this.lastLsn, `LSN ${nextLsn - 1} was never attempted, and the log has it`);
+    for (const record of recovered)
+      assert.ok(this.wasAttempted(record), `LSN ${record.lsn} is delivered with bytes that nobody wrote`);
+    this.#checkPayloads(recovered);
+    const missing = Math.max(0, this.#durableLsn - (nextLsn - 1));
+    this.#goOnFrom(nextLsn - 1);
+    return missing;
+  }
+
+  #goOnFrom(last: number): void {
+    this.#cut = undefined;
+    this.#cuts += 1;
+    this.#waiting = [];
+    this.#attempted.length = last;
+    this.#durableLsn = last;
   }
 }

@@ -15,6 +15,8 @@ const EVERY_OPENING = {
     buffered: { dwb: { mode: "buffered" } },
     direct: { dwb: { mode: "direct" } },
     auto: { dwb: { mode: "auto" } },
+    "buffered, acknowledging": { ack: "dwb", dwb: { mode: "buffered" } },
+    "direct, acknowledging": { ack: "dwb", dwb: { mode: "direct" } },
   },
   dwbFailure: { fail: { dwb: { onFailure: "fail" } }, degrade: { dwb: { onFailure: "degrade" } } },
   segment: {

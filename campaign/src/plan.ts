@@ -1,4 +1,4 @@
-import type { FaultRule, SimDiskOptions } from "@stonewal/io-sim";
+import type { FaultRule } from "@stonewal/io-sim";
 import { DISKS, describeMode, type LogMode, type Mode, pickLogMode, pickMode } from "./modes.js";
 import { Random } from "./random.js";
 
@@ -77,7 +77,7 @@ function planLife(random: Random, flavour: Flavour): Life {
   const count = 5 + random.below(flavour.maxSteps);
   const steps = Array.from({ length: count }, () => planStep(random, full));
   // Early crashes often hit the opening: that is where recovery is.
-  const early = end === "crash" && random.below(4) > 0;
+  const early = (end === "crash" || end === "kill") && random.below(4) > 0;
   const boundaries = random.below(random.pick([60, 400, 1500])) + 1;
   return {
     mode,
@@ -134,7 +134,7 @@ function describeStep(step: Step): string {
   return [kind, ...details].join(" ");
 }
 
-export function describeFaultRule({ path, ...rule }: FaultRule): string {
+function describeFaultRule({ path, ...rule }: FaultRule): string {
   const { operation, effect, ...details } = rule;
   const more = Object.entries(details).map(([name, value]) => `${name} ${String(value)}`);
   return [operation, effect ?? "fails", ...(path === undefined ? [] : [String(path)]), ...more].join(" ");

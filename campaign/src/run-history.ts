@@ -1,88 +1,151 @@
+import { strict as assert } from "node:assert";
 import type { IoBackend } from "@stonewal/io";
-import { SimDisk, type SimDiskOptions } from "@stonewal/io-sim";
-import { openLog, type Wal, type WalOptions } from "@stonewal/writer";
-import { History, Random, randomMode } from "./history.js";
-import { Ledger } from "./ledger.js";
+import { SimDisk } from "@stonewal/io-sim";
+import { openLog, type Wal } from "@stonewal/writer";
+import { damageCopies } from "./damage.js";
+import { isNoSpace, isProcessEnd, isTyped } from "./errors.js";
+import { isHarmless } from "./faults.js";
+import { type Delivered, Ledger } from "./ledger.js";
+import { runOn } from "./machine-time.js";
+import { DISKS, optionsOf } from "./modes.js";
+import type { Life, Plan } from "./plan.js";
+import { scrutinise } from "./scrutiny.js";
+import { Session } from "./session.js";
+import { Tally } from "./tally.js";
 
 const DIRECTORY = "/log";
 
-export interface CampaignOptions {
-  /** Stands between the log and the disk: a mutant of the back end. */
+export interface Surroundings {
+  /** Stands between the log and the disk: a back end that is broken on purpose. */
   readonly wrap?: (io: IoBackend) => IoBackend;
-  /** Instead of what the seed picks. */
-  readonly mode?: Partial<WalOptions>;
-  readonly disk?: SimDiskOptions;
-  readonly lives?: number;
-  readonly truncate?: boolean;
 }
 
-async function recovered(wal: Wal): Promise<{ lsn: number; payload: Uint8Array }[]> {
-  const records: { lsn: number; payload: Uint8Array }[] = [];
-  for await (const record of wal.read()) records.push({ lsn: record.lsn, payload: record.payload });
+/** Everything a log delivers to the process that has it open. */
+async function recovered(wal: Wal): Promise<Delivered[]> {
+  const records: Delivered[] = [];
+  for await (const { lsn, payload } of wal.read()) records.push({ lsn, payload });
   return records;
 }
 
-/** The machine crashed under the call: everything else is a failure of the log. */
-function isCrash(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ((cause as { code?: string }).code === "IO_CLOSED") return true;
-  }
-  return false;
-}
+/** The lives of one log on one disk. */
+export class History {
+  readonly disk: SimDisk;
+  readonly tally = new Tally();
+  readonly #plan: Plan;
+  readonly #wrap: (io: IoBackend) => IoBackend;
+  readonly #ledger = new Ledger();
+  #mark = 0;
 
-/**
- * One history of one seed: several lives of a log, each ended by a power cut at a random boundary (inside recovery too),
- * each checked against the ledger. Rejects if anything acknowledged is lost, anything is delivered that was never
- * attempted, or an ordinary crash keeps the log from being opened.
- */
-export async function runHistory(
-  seed: number,
-  options: CampaignOptions = {},
-): Promise<{ crashes: number; records: number; untornWrites: number }> {
-  const { wrap = (io) => io, lives = 4, truncate = true } = options;
-  const random = new Random(seed);
-  const crashPolicy = random.pick(["random", "random", "random", "none", "all"] as const);
-  const disk = new SimDisk({ seed, crashPolicy, ...options.disk });
-  const ledger = new Ledger();
-  const history = new History(random, ledger, { truncate });
-  let records = 0;
-  for (let life = 0; life < lives; life += 1) {
-    const mode = { ...randomMode(random), ...options.mode };
-    const io = wrap(disk.mount());
-    // Early lives often die within the opening: that is where recovery is.
-    disk.crashAfter(random.below(random.pick([60, 400, 1500])) + 1);
-    try {
-      await history.run(io, DIRECTORY, mode, 10 + random.below(60));
-      disk.crash();
-    } catch (error) {
-      if (!isCrash(error)) throw error;
+  constructor(plan: Plan, { wrap = (io) => io }: Surroundings = {}) {
+    this.#plan = plan;
+    this.#wrap = wrap;
+    this.disk = new SimDisk({ ...DISKS[plan.disk], seed: plan.seed, crashPolicy: plan.crashPolicy });
+  }
+
+  /** Rejects with the first promise that the log has broken. */
+  async run(): Promise<void> {
+    for (const life of this.#plan.lives) await this.#live(life);
+    if (this.disk.violations.length > 0) throw this.disk.violations[0] as Error;
+    this.tally.add("histories");
+  }
+
+  #open(life: Life): Promise<Wal> {
+    const options = optionsOf(this.#plan.log, life.mode);
+    return openLog({ io: this.#wrap(this.disk.mount()), directory: DIRECTORY, ...options });
+  }
+
+  async #live(life: Life): Promise<void> {
+    const { disk, tally } = this;
+    const faults = life.faults.map((rule) => ({ rule, fault: disk.fail(rule) }));
+    const opened = await this.#work(life, () =>
+      faults.some(({ rule, fault }) => !isHarmless(rule) && fault.struck > 0),
+    );
+    for (const { rule, fault } of faults) {
+      tally.add(`${rule.operation} ${rule.effect ?? rule.errno ?? "EIO"}`, fault.struck);
+      fault.cancel();
     }
     disk.crashAfter(undefined);
-
-    const survivor = wrap(disk.mount());
-    const wal = await openLog({ io: survivor, directory: DIRECTORY, ...mode });
-    const found = await recovered(wal);
-    ledger.settle(found, wal.nextLsn);
-    records += found.length;
-    if (random.below(2) === 0) await wal.close();
-    disk.crash();
-  }
-  if (disk.violations.length > 0) throw disk.violations[0] as Error;
-  const untornWrites = disk.trace.filter((line) => line.endsWith(" untorn")).length;
-  return { crashes: disk.crashes, records, untornWrites };
-}
-
-/** The first of `seeds` whose history fails, with its error. */
-export async function firstFailure(
-  seeds: Iterable<number>,
-  options: CampaignOptions = {},
-): Promise<{ seed: number; error: unknown } | undefined> {
-  for (const seed of seeds) {
-    try {
-      await runHistory(seed, options);
-    } catch (error) {
-      return { seed, error };
+    // A log that was open can be opened again on a disk without any free space.
+    if (!opened) disk.capacityBytes = Number.POSITIVE_INFINITY;
+    if (life.scrutiny !== undefined) {
+      await runOn(disk, scrutinise(disk, DIRECTORY, this.#ledger, life.scrutiny));
+      tally.add("recoveries looked at closely");
     }
+    await this.#judge(life);
   }
-  return undefined;
+
+  /** One process, from opening the log to its end. Answers whether it had the log open. */
+  async #work(life: Life, struck: () => boolean): Promise<boolean> {
+    const { disk, tally } = this;
+    const [crashes, start] = [disk.crashes, disk.operations];
+    let killed = false;
+    let session: Session | undefined;
+    const kill = () => {
+      killed = true;
+      disk.kill();
+    };
+    const isDead = () => killed || disk.crashes > crashes;
+    const excused = (error: unknown): boolean => {
+      if (isDead() && isProcessEnd(error)) return true;
+      if (disk.capacityBytes < Number.POSITIVE_INFINITY && isNoSpace(error)) return isTyped(error);
+      return struck() && isTyped(error);
+    };
+    if (life.crashAfter !== undefined && life.end === "crash") disk.crashAfter(life.crashAfter);
+    const program = async () => {
+      let wal: Wal | undefined;
+      try {
+        wal = await this.#open(life);
+        this.#ledger.settle(await recovered(wal), wal.nextLsn);
+        session = new Session(disk, wal, this.#ledger, DIRECTORY, isDead, () => (this.#mark += 1));
+        await session.run(life.steps);
+        if (life.end.startsWith("close")) await session.close();
+      } catch (error) {
+        if (!excused(error)) throw error;
+        if (isNoSpace(error)) tally.add("stopped by a full disk");
+      }
+      if (life.end.startsWith("close")) {
+        await wal?.close().catch((error: unknown) => {
+          if (!excused(error)) throw error;
+        });
+        // Poisoned or not, its process ends.
+        if (!killed) kill();
+        if (life.end === "close and crash") disk.crash();
+      } else if (life.end === "kill") {
+        if (!killed) kill();
+      } else if (disk.crashes === crashes) disk.crash();
+      await session?.end();
+    };
+    await runOn(disk, program(), {
+      eachTurn: () => {
+        session?.observe();
+        const due = life.crashAfter !== undefined && disk.operations >= start + life.crashAfter;
+        if (life.end === "kill" && due && !killed) kill();
+      },
+      isDead,
+    });
+    session?.observe();
+    for (const error of session?.failures ?? []) if (!excused(error)) throw error;
+    tally.add(`ended by ${life.end}`);
+    return session !== undefined;
+  }
+
+  /** The log is opened with nothing in its way: it has to be there. */
+  async #judge(life: Life): Promise<void> {
+    const { disk, tally } = this;
+    const judgement = async () => {
+      const wal = await this.#open(life);
+      const found = await recovered(wal);
+      this.#ledger.settle(found, wal.nextLsn);
+      tally.add("records recovered", found.length);
+      disk.capacityBytes = Number.POSITIVE_INFINITY;
+      if (life.reopened === "close") await wal.close();
+      disk.crash();
+    };
+    await runOn(disk, judgement());
+    for (const seed of life.damages) {
+      const options = optionsOf(this.#plan.log, life.mode);
+      await damageCopies(disk, { directory: DIRECTORY, options, ledger: this.#ledger, seed, tally });
+    }
+    assert.equal(disk.violations.length, 0, disk.violations[0]?.message);
+  }
 }

@@ -13,6 +13,7 @@ export class Session {
   readonly #wal: Wal;
   readonly #ledger: Ledger;
   readonly #directory: string;
+  readonly #isDead: () => boolean;
   readonly #mark: () => number;
   #pending: Promise<unknown>[] = [];
   /** What went wrong with calls that nobody waited for. */
@@ -22,11 +23,19 @@ export class Session {
   readonly #following = new AbortController();
   readonly #followers: Promise<unknown>[] = [];
 
-  constructor(disk: SimDisk, wal: Wal, ledger: Ledger, directory: string, mark: () => number) {
+  constructor(
+    disk: SimDisk,
+    wal: Wal,
+    ledger: Ledger,
+    directory: string,
+    isDead: () => boolean,
+    mark: () => number,
+  ) {
     this.#disk = disk;
     this.#wal = wal;
     this.#ledger = ledger;
     this.#directory = directory;
+    this.#isDead = isDead;
     this.#mark = mark;
   }
 
@@ -43,7 +52,10 @@ export class Session {
   }
 
   async run(steps: readonly Step[]): Promise<void> {
-    for (const step of steps) await this.#step(step);
+    for (const step of steps) {
+      if (this.#isDead()) return;
+      await this.#step(step);
+    }
     await this.#settle();
   }
 
@@ -112,7 +124,7 @@ export class Session {
         this.#followers.push(this.#follow().catch((error: unknown) => this.failures.push(error)));
         return;
       case "turns":
-        for (let count = 0; count < step.count; count += 1) await turn();
+        for (let count = 0; count < step.count && !this.#isDead(); count += 1) await turn();
         return;
       case "time":
         this.#disk.advance(step.count);
@@ -121,7 +133,8 @@ export class Session {
         this.#disk.jumpClock(step.ms);
         return;
       case "room":
-        this.#disk.capacityBytes = step.bytes < 0 ? Number.POSITIVE_INFINITY : this.#used() + step.bytes;
+        // A bound that is never reached, and not none: this has been a full disk.
+        this.#disk.capacityBytes = this.#used() + (step.bytes < 0 ? 2 ** 40 : step.bytes);
         return;
     }
   }
@@ -155,9 +168,13 @@ export class Session {
     if (this.failures.length > 0) throw this.failures[0];
   }
 
-  /** While commits wait for room, who got which LSN shows only when everybody has been told. */
+  /**
+   * While commits wait for room, who got which LSN shows only when everybody has been told. One that first has to find out whether a
+   * disk that was full still is may be overtaken by the next.
+   */
   async #quiet(): Promise<void> {
     if (this.#ledger.waiting === 0) return;
+    if (this.#disk.capacityBytes < Number.POSITIVE_INFINITY) await Promise.all(this.#pending);
     await turn();
     this.observe();
   }
@@ -204,7 +221,9 @@ export class Session {
     if (this.#ledger.waiting === payloads.length) this.#ledger.given(this.#wal.nextLsn);
     this.#track(
       committed.then(
-        (lsn) => payloads.forEach((payload, index) => this.#told.push({ lsn: lsn + index, payload })),
+        (lsn) => {
+          for (const [index, payload] of payloads.entries()) this.#told.push({ lsn: lsn + index, payload });
+        },
         (error: unknown) => {
           this.#ledger.takeBack(entries);
           if (codeOf(error) !== "WAL_NO_SPACE") throw error;
