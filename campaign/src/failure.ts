@@ -7,8 +7,7 @@ const MAX_TRIALS = 600;
 /** A history in which the log has broken its promise. */
 export class HistoryFailure extends Error {
   override readonly name = "HistoryFailure";
-  readonly seed: number;
-  readonly plan: Plan;
+  readonly #plan: Plan;
   readonly #campaign: string;
   readonly #surroundings: Surroundings;
   readonly #trace: readonly string[];
@@ -22,8 +21,7 @@ export class HistoryFailure extends Error {
   ) {
     const what = cause instanceof Error ? cause.message : String(cause);
     super(`${campaign}, seed ${plan.seed}: ${what}`, { cause });
-    this.seed = plan.seed;
-    this.plan = plan;
+    this.#plan = plan;
     this.#campaign = campaign;
     this.#surroundings = surroundings;
     this.#trace = trace;
@@ -32,7 +30,7 @@ export class HistoryFailure extends Error {
   /** What somebody needs who wants to know why: how to run it again, the shortest form that was found, and what was done to the disk in it. */
   async report(): Promise<string> {
     let shortest: { plan: Plan; cause: unknown; trace: readonly string[] } = {
-      plan: this.plan,
+      plan: this.#plan,
       cause: this.cause,
       trace: this.#trace,
     };
@@ -58,8 +56,8 @@ export class HistoryFailure extends Error {
     const indented = (lines: readonly string[]) => lines.map((line) => `    ${line}`);
     return [
       this.message,
-      `  run it again: STONEWAL_SEED=${this.seed} npm test -- stonewal-campaign (campaign "${this.#campaign}")`,
-      `  shortest form found, ${stepsOf(plan)} of ${stepsOf(this.plan)} steps, ${plan.lives.length} of ${this.plan.lives.length} lives:`,
+      `  run it again: STONEWAL_SEED=${this.#plan.seed} npm test -- stonewal-campaign (campaign "${this.#campaign}")`,
+      `  shortest form found, ${stepsOf(plan)} of ${stepsOf(this.#plan)} steps, ${plan.lives.length} of ${this.#plan.lives.length} lives:`,
       ...indented(describePlan(plan).split("\n")),
       `  which ends with: ${cause instanceof Error ? (cause.stack ?? cause.message).split("\n").slice(0, 4).join("\n    ") : String(cause)}`,
       "  what was done to the machine:",

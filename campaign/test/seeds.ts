@@ -24,7 +24,7 @@ export async function runSeeds(
 
 async function explain(error: unknown): Promise<HistoryResult> {
   if (!(error instanceof HistoryFailure)) throw error;
-  throw new Error(await error.report(), { cause: error });
+  throw new Error(await error.report());
 }
 
 /** That it was done at all; one seed alone may not have all of it. */
