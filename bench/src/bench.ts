@@ -1,22 +1,22 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { pwrite } from "@stonewal/io-pwrite";
-import { logSettings, PAYLOAD_BYTES, type Plan } from "./cases.js";
+import type { Experiment } from "./experiment.js";
 import { Floor } from "./floor.js";
 import { machine } from "./machine.js";
-import { measureLog } from "./measure.js";
-import type { CaseResult, Results } from "./results.js";
+import type { CaseResult, Plan, Results } from "./results.js";
 
 export interface BenchOptions {
   readonly plan: Plan;
-  /** Where the logs' temporary directory is made. */
+  readonly experiments: readonly Experiment[];
+  /** Where the temporary directory is made that everything is written to. */
   readonly parent: string;
   readonly signal: AbortSignal;
   onCase(result: CaseResult): void;
 }
 
 /** Everything that can be measured in `parent`. Leaves nothing behind there. Rejects with the signal's reason once it is aborted. */
-export async function bench({ plan, parent, signal, onCase }: BenchOptions): Promise<Results> {
+export async function bench({ plan, experiments, parent, signal, onCase }: BenchOptions): Promise<Results> {
   const directory = await mkdtemp(path.join(parent, "scratch-"));
   try {
     const io = pwrite();
@@ -24,34 +24,23 @@ export async function bench({ plan, parent, signal, onCase }: BenchOptions): Pro
     await io.close();
     const facts = machine(found);
     const leftOut = new Set<string>();
-    if (found.direct === undefined) leftOut.add(`direct: ${found.directUnavailable}`);
-    const cases: CaseResult[] = [];
     const measuring = {
       directory,
       floor: await Floor.build(directory),
       plan,
       signal,
       leaveOut: (reason: string) => leftOut.add(reason),
-      onCase: (result: CaseResult) => {
+    };
+    const cases: CaseResult[] = [];
+    for (const experiment of experiments) {
+      for await (const result of experiment.run(measuring)) {
         cases.push(result);
         onCase(result);
-      },
-    };
-    for (const settings of logSettings(found.direct !== undefined)) await measureLog(settings, measuring);
-    return {
-      date: new Date().toISOString().slice(0, 10),
-      machine: facts,
-      payloadBytes: PAYLOAD_BYTES,
-      plan,
-      leftOut: [...leftOut],
-      cases,
-    };
+      }
+    }
+    const date = new Date().toISOString().slice(0, 10);
+    return { date, machine: facts, plan, leftOut: [...leftOut], cases };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-export async function writeResults(file: string, results: Results): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, `${JSON.stringify(results, null, 1)}\n`);
 }

@@ -2,15 +2,20 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { LogSettings } from "./cases.js";
-import { type ChainShape, durations, type Round, type RoundLimits } from "./round.js";
+import { Latencies } from "./latencies.js";
+import type { Round, Side } from "./round.js";
+import type { StonewalStore } from "./stores/stonewal.js";
 
-const SOURCE = fileURLToPath(new URL("../native/floor.cc", import.meta.url));
+const NATIVE = fileURLToPath(new URL("../native/", import.meta.url));
 const BLOCK_BYTES = 4096;
 
 const start = promisify(execFile);
 
-/** The C++ loop that makes a commit's system calls and does nothing else. */
+export const FLOOR = "floor";
+/** As a log with a double-write buffer writes. */
+export const FLOOR_WITH_DWB = "floor, DWB on";
+
+/** C++ loops that make the system calls and do nothing else. */
 export class Floor {
   readonly #directory: string;
 
@@ -18,43 +23,74 @@ export class Floor {
     this.#directory = directory;
   }
 
-  /** Compiles it into `directory`, where its files will be too. */
+  /** Compiles them into `directory`, where the files they write will be too. */
   static async build(directory: string): Promise<Floor> {
-    const program = path.join(directory, "floor");
-    await start(process.env.CXX || "c++", ["-std=c++17", "-O2", "-o", program, SOURCE]);
+    for (const program of ["floor", "read-once"]) {
+      const source = path.join(NATIVE, `${program}.cc`);
+      const output = path.join(directory, program);
+      await start(process.env.CXX || "c++", ["-std=c++17", "-O2", "-o", output, source]);
+    }
     return new Floor(directory);
   }
 
-  /** Writes what one chain of `shape` writes, over and over. */
-  async round({ direct }: LogSettings, shape: ChainShape, limits: RoundLimits): Promise<Round> {
-    const blocks = (bytes: number) => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
-    const file = (name: string) => path.join(this.#directory, `floor-${name}${direct ? "-direct" : ""}`);
-    const { stdout } = await start(
-      path.join(this.#directory, "floor"),
-      [
-        file("log"),
-        blocks(shape.logBytes),
-        file("dwb"),
-        blocks(shape.dwbBytes),
-        direct ? 1 : 0,
-        limits.milliseconds,
-        limits.bytes,
-      ].map(String),
-      { maxBuffer: 2 ** 28 },
-    );
-    const { histogram, add } = durations();
-    let [chains, milliseconds] = [0, 0];
-    for (const line of stdout.trimEnd().split("\n")) {
-      const each = Number(line) / 1e6;
-      add(each);
-      milliseconds += each;
-      chains += 1;
-    }
+  /** Writes what one chain of `log` wrote in its last round, over and over. Comes after it among the sides of a case. */
+  commits(log: StonewalStore, { records, payloadBytes, name = FLOOR }: FloorWork): Side {
     return {
-      records: chains * Math.round(shape.records),
-      milliseconds,
-      latency: histogram,
-      chain: histogram,
+      name,
+      round: async (limits) => {
+        const { logBytes, dwbBytes } = log.shape;
+        const blocks = (bytes: number) => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+        const file = (which: string) =>
+          path.join(this.#directory, `floor-${which}${log.wal.direct ? "-direct" : ""}`);
+        const direct = log.wal.direct ? 1 : 0;
+        const args = [
+          file("log"),
+          blocks(logBytes),
+          file("dwb"),
+          blocks(dwbBytes),
+          direct,
+          limits.milliseconds,
+          limits.bytes,
+        ];
+        const lines = await this.#run("floor", args);
+        return chainRound(lines, records, payloadBytes);
+      },
     };
   }
+
+  /** Reads the files from end to end, and no more than `bytes`. Resolves to milliseconds. */
+  async readOnce(files: readonly string[], bytes: number, direct: boolean): Promise<number> {
+    const [nanoseconds] = await this.#run("read-once", [direct ? 1 : 0, bytes, ...files]);
+    return Number(nanoseconds) / 1e6;
+  }
+
+  async #run(program: string, args: readonly (string | number)[]): Promise<string[]> {
+    const { stdout } = await start(path.join(this.#directory, program), args.map(String), {
+      maxBuffer: 2 ** 28,
+    });
+    return stdout.trimEnd().split("\n");
+  }
+}
+
+interface FloorWork {
+  /** That share a chain. */
+  readonly records: number;
+  readonly payloadBytes: number;
+  readonly name?: string;
+}
+
+function chainRound(nanoseconds: readonly string[], records: number, payloadBytes: number): Round {
+  const latencies = new Latencies();
+  let total = 0;
+  for (const line of nanoseconds) {
+    const milliseconds = Number(line) / 1e6;
+    latencies.add(milliseconds);
+    total += milliseconds;
+  }
+  const perSecond = ((latencies.count * records) / total) * 1000;
+  const p50Us = latencies.quantileUs(0.5) as number;
+  return {
+    figures: { perSecond, bytesPerSecond: perSecond * payloadBytes, p50Us, chainP50Us: p50Us },
+    latencies,
+  };
 }

@@ -1,36 +1,55 @@
 // `npm run bench`, once everything is set up.
 import path from "node:path";
-import { bench, writeResults } from "./bench.js";
-import { PLAN, QUICK_PLAN } from "./cases.js";
-import { readCommandLine } from "./command-line.js";
-import { resultTable } from "./table.js";
+import { bench } from "./bench.js";
+import { type CommandLine, readCommandLine } from "./command-line.js";
+import { writeDocuments } from "./docs.js";
+import { PLAN, QUICK_PLAN } from "./plan.js";
+import { writeResults } from "./results.js";
+import { buildBetterSqlite3 } from "./stores/better-sqlite3.js";
+import { caseTable, targetTable } from "./table.js";
+import { outcomes } from "./targets.js";
 
-const { quick, out, parent } = readCommandLine(process.argv.slice(2));
-const interrupted = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
-const start = performance.now();
-try {
-  const results = await bench({
-    plan: quick ? QUICK_PLAN : PLAN,
-    parent,
-    signal: interrupted.signal,
-    onCase: ({ log, workload }) => {
-      const settings = `${log.direct ? "direct" : "buffered"}, DWB ${log.dwb ? "on" : "off"}`;
-      console.log(`measured: ${settings}, ${workload.name}`);
-    },
-  });
-  console.log(resultTable(results.cases));
-  const { cpu, cores, kernel, fileSystem, node, loadAverage } = results.machine;
-  console.log(
-    `${cpu}, ${cores} cores; ${process.platform} ${kernel}, ${fileSystem}; Node.js ${node}; load ${loadAverage.toFixed(1)} before`,
-  );
-  for (const reason of results.leftOut) console.log(`left out: ${reason}`);
-  await writeResults(out, results);
-  console.log(
-    `written: ${path.relative(process.cwd(), out)}  (${((performance.now() - start) / 1000).toFixed(0)} s)`,
-  );
-} catch (error) {
-  if (!interrupted.signal.aborted) throw error;
-  console.error("interrupted");
-  process.exitCode = 130;
+async function measureAll({ quick, rounds, experiments, out, parent }: CommandLine): Promise<void> {
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
+  const start = performance.now();
+  const seconds = () => ((performance.now() - start) / 1000).toFixed(0);
+  try {
+    await buildBetterSqlite3().catch(() => {
+      console.log("better-sqlite3 could not be built: Python, make and a C++ compiler are needed");
+    });
+    const plan = quick ? QUICK_PLAN : PLAN;
+    let current = "";
+    const results = await bench({
+      plan: { ...plan, rounds: rounds ?? plan.rounds },
+      experiments,
+      parent,
+      signal: interrupted.signal,
+      onCase: (result) => {
+        if (result.experiment !== current) console.log(`\n${result.experiment}  (${seconds()} s)`);
+        current = result.experiment;
+        console.log(caseTable(result));
+      },
+    });
+    const { cpu, cores, kernel, fileSystem, node, loadAverage } = results.machine;
+    console.log(
+      `${cpu}, ${cores} cores; ${process.platform} ${kernel}, ${fileSystem}; Node.js ${node}; load ${loadAverage.toFixed(1)} before`,
+    );
+    console.log(targetTable(outcomes(results)));
+    for (const reason of results.leftOut) console.log(`left out: ${reason}`);
+    await writeResults(out, results);
+    console.log(`written: ${path.relative(process.cwd(), out)}  (${seconds()} s)`);
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+    console.error("interrupted");
+    process.exitCode = 130;
+  }
+}
+
+const commandLine = readCommandLine(process.argv.slice(2));
+if (commandLine.writeDocs === undefined) await measureAll(commandLine);
+else {
+  for (const file of await writeDocuments(commandLine.writeDocs)) {
+    console.log(`written: ${path.relative(process.cwd(), file)}`);
+  }
 }

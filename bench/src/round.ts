@@ -1,33 +1,45 @@
-import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import type { Latencies } from "./latencies.js";
 
-/** How long a round lasts. */
+/** What is measured of a side in each round. */
+export interface Figures {
+  /** Records made durable, or read, per second. */
+  perSecond?: number;
+  /** Payload bytes made durable, or read, per second. */
+  bytesPerSecond?: number;
+  /** Microseconds from the call, or from the intended arrival, to the word that it is durable. */
+  p50Us?: number;
+  p99Us?: number;
+  /** Microseconds from a chain's submission to its completion, one trip to the disk: what `p50Us` has beyond it is JavaScript. */
+  chainP50Us?: number;
+  /** Records that shared a trip to the disk. */
+  recordsPerChain?: number;
+  /** Bytes that the process gave the disk for each byte of payload, the file system's own journal not among them. */
+  writtenPerByte?: number;
+  /** Event-loop delay, of a timer due every millisecond, that millisecond included. */
+  loopDelayP99Ms?: number;
+  /** Of the one thing that was timed. */
+  milliseconds?: number;
+  /** High-water mark of the process that did it. */
+  maxRssMiB?: number;
+}
+
+export type Figure = keyof Figures;
+
+/** What one side did in one round. */
+export interface Round {
+  readonly figures: Figures;
+  readonly latencies?: Latencies;
+}
+
+/** When a round is over: whichever comes first. */
 export interface RoundLimits {
   readonly milliseconds: number;
-  /** Of the log. The round ends early here, so that it never waits for the next segment. */
+  /** Of payload. */
   readonly bytes: number;
 }
 
-/** What one contender did in one round. */
-export interface Round {
-  /** Records made durable. */
-  readonly records: number;
-  readonly milliseconds: number;
-  /** Nanoseconds from the first append to the word that it is durable. */
-  readonly latency: RecordableHistogram;
-  /** Nanoseconds from a chain's submission to its completion; one chain is one trip to the disk. */
-  readonly chain: RecordableHistogram;
-}
-
-/** What a chain carries on average. */
-export interface ChainShape {
-  readonly records: number;
-  readonly logBytes: number;
-  /** 0: there is no double-write buffer. */
-  readonly dwbBytes: number;
-}
-
-/** A histogram of nanoseconds, of durations given in milliseconds. */
-export function durations(): { readonly histogram: RecordableHistogram; add(milliseconds: number): void } {
-  const histogram = createHistogram();
-  return { histogram, add: (milliseconds) => histogram.record(Math.max(1, Math.round(milliseconds * 1e6))) };
+/** Takes part in a case, in turns with others. */
+export interface Side {
+  readonly name: string;
+  round(limits: RoundLimits): Promise<Round>;
 }

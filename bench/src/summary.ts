@@ -1,64 +1,55 @@
-import { createHistogram } from "node:perf_hooks";
-import { median, quantileSorted } from "simple-statistics";
-import type { Round } from "./round.js";
+import { binomialDistribution, median } from "simple-statistics";
+import { Latencies } from "./latencies.js";
+import type { Measured, SideResult, Spread } from "./results.js";
+import type { Figure, Figures, Round } from "./round.js";
 
-/** What a contender did in a case, over all rounds. Times in microseconds. */
-export interface Summary {
-  /** Median over the rounds. */
-  readonly commitsPerSecond: number;
-  /** Median over the rounds' medians. */
-  readonly p50Us: number;
-  /** Of all rounds together: a round alone is too short to have one. */
-  readonly p99Us: number;
-  /** As `p50Us`, of the trip to the disk alone. */
-  readonly chainP50Us: number;
-  readonly rounds: readonly RoundSummary[];
+/** Four significant digits: more would be noise. */
+const rounded = (value: number) => Number(value.toPrecision(4));
+
+/** How many values to leave out at each end so that the rest still encloses the true median in 19 of 20 runs. */
+function valuesOutside(count: number): number {
+  // How many of them fall below the median is binomial, whatever the distribution.
+  const probabilities = binomialDistribution(count, 0.5) as number[];
+  let below = probabilities[0] ?? 0;
+  let outside = 0;
+  while (outside + 1 < count / 2 && below + (probabilities[outside + 1] as number) <= 0.025) {
+    outside += 1;
+    below += probabilities[outside] as number;
+  }
+  return outside;
 }
 
-interface RoundSummary {
-  readonly commitsPerSecond: number;
-  readonly p50Us: number;
-  readonly chainP50Us: number;
-}
-
-/** Over the rounds: the middle, and what half of them lie between. */
-export interface Ratio {
-  readonly median: number;
-  readonly quarter: number;
-  readonly threeQuarters: number;
-}
-
-const tenths = (value: number) => Math.round(value * 10) / 10;
-const thousandths = (value: number) => Math.round(value * 1000) / 1000;
-
-export function summarize(measured: readonly Round[]): Summary {
-  const all = createHistogram();
-  const rounds = measured.map(({ records, milliseconds, latency, chain }) => {
-    all.add(latency);
-    return {
-      commitsPerSecond: Math.round((records / milliseconds) * 1000),
-      p50Us: tenths(latency.percentile(50) / 1000),
-      chainP50Us: tenths(chain.percentile(50) / 1000),
-    };
-  });
-  const middle = (field: keyof RoundSummary) => tenths(median(rounds.map((round) => round[field])));
+/**
+ * The median and its 95 % confidence interval, by order statistics. Of fewer than six values no such interval has 95 %: then it is
+ * from the least to the greatest.
+ */
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const outside = valuesOutside(sorted.length);
   return {
-    commitsPerSecond: Math.round(middle("commitsPerSecond")),
-    p50Us: middle("p50Us"),
-    p99Us: tenths(all.percentile(99) / 1000),
-    chainP50Us: middle("chainP50Us"),
-    rounds,
+    median: rounded(median(sorted)),
+    low: rounded(sorted[outside] as number),
+    high: rounded(sorted[sorted.length - 1 - outside] as number),
   };
 }
 
-/** How many commits `of` made for one of `to`, compared within each round: what disturbs the machine disturbs both. */
-export function ratio(of: Summary, to: Summary): Ratio {
-  const ratios = of.rounds
-    .map((round, index) => round.commitsPerSecond / (to.rounds[index] as RoundSummary).commitsPerSecond)
-    .sort((a, b) => a - b);
-  return {
-    median: thousandths(quantileSorted(ratios, 0.5)),
-    quarter: thousandths(quantileSorted(ratios, 0.25)),
-    threeQuarters: thousandths(quantileSorted(ratios, 0.75)),
-  };
+/** A figure counts where every round has it. */
+export function summarize(rounds: readonly Round[]): SideResult {
+  const figures: Partial<Record<Figure, Measured>> = {};
+  const names = Object.keys(rounds[0]?.figures ?? {}) as (keyof Figures)[];
+  for (const name of names) {
+    const values = rounds.map((round) => round.figures[name]);
+    if (!values.every((value) => value !== undefined)) continue;
+    figures[name] = { ...spread(values), rounds: values.map(rounded) };
+  }
+  const all = new Latencies();
+  for (const { latencies } of rounds) if (latencies !== undefined) all.addAll(latencies);
+  const p99 = all.quantileUs(0.99);
+  return { figures, ...(p99 === undefined ? {} : { p99Us: rounded(p99) }) };
+}
+
+/** `of` for one of `to`, compared within each round: what disturbs the machine disturbs both. */
+export function ratio(of: Measured | undefined, to: Measured | undefined): Spread | undefined {
+  if (of === undefined || to === undefined) return undefined;
+  return spread(of.rounds.map((value, index) => value / (to.rounds[index] as number)));
 }

@@ -1,61 +1,66 @@
 import Table from "cli-table3";
 import pc from "picocolors";
-import type { CaseResult, Contender } from "./results.js";
-import type { Ratio } from "./summary.js";
+import { formatBytes, formatCount, formatMicroseconds, formatRatio } from "./format.js";
+import type { CaseResult } from "./results.js";
+import { ratio } from "./summary.js";
+import type { Outcome } from "./targets.js";
 
 const HEAD = [
-  "log",
-  "DWB",
-  "workload",
-  "by",
-  "commits/s",
-  "to floor",
-  "to pwrite",
+  "",
+  "records/s",
+  "payload/s",
   "p50",
   "p99",
-  "chain p50",
+  "written/B",
+  "loop p99",
+  "took",
+  "records/s to the first",
 ];
-const CONTENDERS: readonly Contender[] = ["floor", "pwrite", "io-uring"];
 
-const count = (value: number) => value.toLocaleString("en-US");
+const shown = <T>(value: T | undefined, format: (value: T) => string) =>
+  value === undefined ? "" : format(value);
 
-export function formatMicroseconds(value: number): string {
-  return value < 1000 ? `${value.toFixed(0)} µs` : `${(value / 1000).toFixed(2)} ms`;
-}
-
-/** The median, and behind it what half of the rounds lie between. */
-export function formatRatio(ratio: Ratio | undefined): string {
-  if (ratio === undefined) return "";
-  const { median, quarter, threeQuarters } = ratio;
-  return `${median.toFixed(2)} (${quarter.toFixed(2)}-${threeQuarters.toFixed(2)})`;
-}
-
-/** A group of lines per case, one per contender. */
-export function resultTable(cases: readonly CaseResult[]): string {
+/** A case as lines, one per side; each compared with the first. */
+export function caseTable({ name, sides }: CaseResult): string {
   const table = new Table({
-    head: HEAD,
-    style: { head: [], border: pc.isColorSupported ? ["gray"] : [], compact: true },
-    colAligns: HEAD.map((_, column) => (column < 4 ? "left" : "right")),
+    head: [name, ...HEAD.slice(1)],
+    style: {
+      head: pc.isColorSupported ? ["bold"] : [],
+      border: pc.isColorSupported ? ["gray"] : [],
+      compact: true,
+    },
+    colAligns: HEAD.map((_, column) => (column === 0 ? "left" : "right")),
   });
-  for (const { log, workload, contenders, toFloor, uringToPwrite } of cases) {
-    let first = true;
-    for (const name of CONTENDERS) {
-      const summary = contenders[name];
-      if (summary === undefined) continue;
-      table.push([
-        ...(first
-          ? [log.direct ? "direct" : "buffered", log.dwb ? "on" : "off", workload.name]
-          : ["", "", ""]),
-        name,
-        count(summary.commitsPerSecond),
-        formatRatio(toFloor[name]),
-        name === "io-uring" ? formatRatio(uringToPwrite) : "",
-        formatMicroseconds(summary.p50Us),
-        formatMicroseconds(summary.p99Us),
-        formatMicroseconds(summary.chainP50Us),
-      ]);
-      first = false;
-    }
+  const [first] = Object.values(sides);
+  for (const [side, { figures, p99Us }] of Object.entries(sides)) {
+    table.push([
+      side,
+      shown(figures.perSecond?.median, formatCount),
+      shown(figures.bytesPerSecond?.median, formatBytes),
+      shown(figures.p50Us?.median, formatMicroseconds),
+      shown(p99Us, formatMicroseconds),
+      shown(figures.writtenPerByte?.median, (value) => value.toFixed(2)),
+      shown(figures.loopDelayP99Ms?.median, (value) => `${value.toFixed(1)} ms`),
+      shown(figures.milliseconds?.median, (value) => formatMicroseconds(value * 1000)),
+      figures === first?.figures ? "" : formatRatio(ratio(figures.perSecond, first?.figures.perSecond)),
+    ]);
+  }
+  return table.toString();
+}
+
+/** What was aimed at; of a part of the experiments, only what belongs to them. */
+export function targetTable(outcomes: readonly Outcome[]): string {
+  const table = new Table({
+    head: ["target", "wanted", "measured", "reached"],
+    style: {
+      head: pc.isColorSupported ? ["bold"] : [],
+      border: pc.isColorSupported ? ["gray"] : [],
+      compact: true,
+    },
+  });
+  for (const { name, wanted, measured, reached } of outcomes) {
+    if (measured === undefined) continue;
+    table.push([name, wanted, measured, reached ? pc.green("yes") : pc.red("no")]);
   }
   return table.toString();
 }

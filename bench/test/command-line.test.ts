@@ -8,8 +8,10 @@ afterEach(() => {
 });
 
 test("without arguments the results go where git ignores them, and the logs on the repository's disk", () => {
-  const { quick, out, parent } = readCommandLine([]);
+  const { quick, out, parent, experiments, writeDocs } = readCommandLine([]);
   expect(quick).toBe(false);
+  expect(experiments).toHaveLength(7);
+  expect(writeDocs).toBeUndefined();
   expect(out).toBe(path.resolve(import.meta.dirname, "../results/latest.json"));
   expect(path.resolve(parent)).toBe(path.resolve(import.meta.dirname, ".."));
 });
@@ -24,10 +26,18 @@ test("relative paths are meant from where npm was called", () => {
   });
 });
 
-test("an unknown option ends with 2 instead of measuring something else", () => {
-  vi.spyOn(process.stderr, "write").mockReturnValue(true);
-  vi.spyOn(process, "exit").mockImplementation((code) => {
-    throw new Error(`exit ${code}`);
-  });
-  expect(() => readCommandLine(["--fast"])).toThrow("exit 2");
+test("only what is asked for is run, in the usual order", () => {
+  const { experiments } = readCommandLine(["--only", "opening, modes"]);
+  expect(experiments.map(({ name }) => name)).toEqual(["modes", "opening"]);
 });
+
+test.each([["--fast"], ["--only", "nothing"], ["--rounds", "many"]])(
+  "%s %s ends with 2 instead of measuring something else",
+  (...argv) => {
+    vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    vi.spyOn(process, "exit").mockImplementation((code) => {
+      throw new Error(`exit ${code}`);
+    });
+    expect(() => readCommandLine(argv)).toThrow("exit 2");
+  },
+);

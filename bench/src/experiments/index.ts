@@ -1,0 +1,19 @@
+import type { Experiment } from "../experiment.js";
+import { appending } from "./appending.js";
+import { arrivals } from "./arrivals.js";
+import { committers } from "./committers.js";
+import { modes } from "./modes.js";
+import { opening } from "./opening.js";
+import { payloads } from "./payloads.js";
+import { replaying } from "./replaying.js";
+
+/** In the order in which they are run. */
+export const experiments: readonly Experiment[] = [
+  committers,
+  modes,
+  payloads,
+  arrivals,
+  appending,
+  replaying,
+  opening,
+];

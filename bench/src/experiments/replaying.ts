@@ -1,0 +1,113 @@
+import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
+import { FLOOR } from "../floor.js";
+import type { CaseResult } from "../results.js";
+import type { Side } from "../round.js";
+import { segmentFiles } from "../segment-files.js";
+import { databases } from "../stores/others.js";
+import { STONEWAL, StonewalStore, stonewal } from "../stores/stonewal.js";
+import type { Store } from "../stores/store.js";
+import { summarize } from "../summary.js";
+
+const SIZES = [
+  { name: "100 B", payloadBytes: 100 },
+  { name: "4 KiB", payloadBytes: 4096 },
+];
+/** Records that are made durable together while the store is filled. */
+const BATCH = 1000;
+
+/** Filling a store that keeps everything, and reading it back in order. */
+export const replaying: Experiment = {
+  name: "replaying",
+  title: "a store filled in batches of 1,000, and read from end to end",
+  async *run(bench) {
+    for (const { name, payloadBytes } of SIZES) {
+      yield* withStores(bench, [stonewal(STONEWAL, {}), ...databases], (stores) =>
+        cases(bench, stores, name, payloadBytes),
+      );
+    }
+  },
+};
+
+async function* cases(
+  bench: Bench,
+  stores: readonly Store[],
+  size: string,
+  payloadBytes: number,
+): AsyncGenerator<CaseResult> {
+  const batches = Math.ceil(bench.plan.replayBytes / payloadBytes / BATCH);
+  const records = batches * BATCH;
+  const parameters = { records, payloadBytes };
+  const filled: CaseResult["sides"] = Object.fromEntries(
+    await inTurn(stores, async (store) => {
+      bench.signal.throwIfAborted();
+      return [store.name, await fill(store, batches, payloadBytes)] as const;
+    }),
+  );
+  yield { experiment: "filling", name: size, parameters, sides: filled };
+
+  const sides = stores.map((store) => replaySide(store, records, payloadBytes));
+  const log = stores.find((store) => store.name === STONEWAL);
+  if (log instanceof StonewalStore) sides.push(await readSide(bench, log, records, payloadBytes));
+  yield await runCase(bench, { experiment: "replaying", name: size, parameters }, sides);
+}
+
+/** Once: a store can be filled for the first time only once. With what is prepared ahead, zeros too. */
+async function fill(store: Store, batches: number, payloadBytes: number) {
+  const payload = Buffer.alloc(payloadBytes, "stonewal");
+  const start = performance.now();
+  for (let batch = 0; batch < batches; batch += 1) {
+    if (store instanceof StonewalStore) await appendWithRoom(store, payload, BATCH);
+    else await store.bulk(payload, BATCH);
+  }
+  const milliseconds = performance.now() - start;
+  const perSecond = ((batches * BATCH) / milliseconds) * 1000;
+  return summarize([{ figures: { perSecond, bytesPerSecond: perSecond * payloadBytes } }]);
+}
+
+/** Where the disk falls behind, the writer waits for the next segment. */
+async function appendWithRoom({ wal }: StonewalStore, payload: Uint8Array, count: number): Promise<void> {
+  const records = Array.from({ length: count }, () => wal.commit({ payload }));
+  await Promise.all(records);
+}
+
+function replaySide(store: Store, records: number, payloadBytes: number): Side {
+  return {
+    name: store.name,
+    round: async () => {
+      const start = performance.now();
+      const count = await store.replay?.();
+      const milliseconds = performance.now() - start;
+      if (count !== records) throw new Error(`${store.name} has ${count} records, not ${records}`);
+      return { figures: replayFigures(records, payloadBytes, milliseconds) };
+    },
+  };
+}
+
+/** The log's files, read by the floor as the log reads them. */
+async function readSide(
+  bench: Bench,
+  { wal }: StonewalStore,
+  records: number,
+  payloadBytes: number,
+): Promise<Side> {
+  const files = await segmentFiles(wal.directory);
+  const bytes = wal.stats().segmentBytesWritten;
+  return {
+    name: FLOOR,
+    round: async () => {
+      const milliseconds = await bench.floor.readOnce(files, bytes, wal.direct);
+      return { figures: replayFigures(records, payloadBytes, milliseconds) };
+    },
+  };
+}
+
+function replayFigures(records: number, payloadBytes: number, milliseconds: number) {
+  const perSecond = (records / milliseconds) * 1000;
+  return { perSecond, bytesPerSecond: perSecond * payloadBytes, milliseconds };
+}
+
+async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) results.push(await work(item));
+  return results;
+}
