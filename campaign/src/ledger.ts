@@ -33,6 +33,21 @@ export class Ledger {
   #cuts = 0;
   #batches = 0;
 
+  /** The same, to go on apart from this one. */
+  clone(): Ledger {
+    const copy = new Ledger();
+    copy.#attempted = [...this.#attempted];
+    for (const [lsn, payloads] of this.#ever) copy.#ever.set(lsn, [...payloads]);
+    copy.#waiting = [...this.#waiting];
+    copy.#durableLsn = this.#durableLsn;
+    copy.#acknowledgements = this.#acknowledgements;
+    copy.trimLsn = this.trimLsn;
+    copy.#cut = this.#cut;
+    copy.#cuts = this.#cuts;
+    copy.#batches = this.#batches;
+    return copy;
+  }
+
   get lastLsn(): number {
     return this.#attempted.length;
   }
@@ -48,6 +63,11 @@ export class Ledger {
   /** How many cuts were begun: what a reader has seen before one may be given again behind it. */
   get cuts(): number {
     return this.#cuts;
+  }
+
+  /** The LSN behind which a cut was asked for that has not been confirmed. */
+  get cutPending(): number | undefined {
+    return this.#cut;
   }
 
   get waiting(): number {

@@ -76,6 +76,15 @@ export function describeMode(mode: Mode | LogMode): string {
     .join(" ");
 }
 
+/** What the size of a block asks for where one sector is one block: everything is written whole or torn as a whole. */
+export const LARGE_BLOCKS: ModeOptions = {
+  blockBytes: 65_536,
+  segmentBytes: 1_048_576,
+  bufferBytes: 524_288,
+  frameBytes: 65_536,
+  dwb: { slots: 4, slotBytes: 65_536 },
+};
+
 /** Disks that a history may run on. */
 export const DISKS = {
   ordinary: {},

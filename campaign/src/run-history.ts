@@ -90,7 +90,7 @@ export class History {
       if (disk.capacityBytes < Number.POSITIVE_INFINITY && isNoSpace(error)) return isTyped(error);
       return struck() && isTyped(error);
     };
-    if (life.crashAfter !== undefined && life.end === "crash") disk.crashAfter(life.crashAfter);
+    if (life.end === "crash") disk.crashAfter(life.crashAfter);
     const program = async () => {
       let wal: Wal | undefined;
       try {

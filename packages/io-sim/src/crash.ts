@@ -108,7 +108,9 @@ function crashFile(
         untorn: write.untorn === true ? write : undefined,
       });
     }
-    const options = possible(outcomes, arrived).map(({ bytes }) => bytes);
+    const options = possible(outcomes, arrived)
+      .map(({ bytes }) => bytes)
+      .filter(isOther);
     const tearing =
       writes.some((write) => write.untorn !== true) || file.isBeingSynced(sector) || tornFolios.has(sector);
     const others: { readonly loss: SectorLoss; bytes(): Uint8Array }[] = [];
@@ -130,6 +132,12 @@ function crashFile(
   }
   file.forgetVolatile();
   return losses;
+}
+
+/** What was written over the same bytes changes nothing: that makes no outcome of its own. */
+function isOther(bytes: Uint8Array, index: number, all: readonly Uint8Array[]): boolean {
+  const before = all[index - 1];
+  return before === undefined || (before !== bytes && Buffer.compare(before, bytes) !== 0);
 }
 
 /** Losses of one kind that lie side by side, as one. */

@@ -77,3 +77,12 @@ describe("the outcomes of a crash", () => {
     expect(seen).toEqual(["0,1,2,garbage", "1,2", "0,1,2,garbage", "2"]);
   });
 });
+
+test("what is written over the same bytes has one outcome: zeros over zeros of a whole file are no states of their own", async () => {
+  const disk = new SimDisk({ tornSectors: false });
+  const io = disk.mount();
+  const file = await durableFile(io, "/a", filled(40 * SECTOR, 0));
+  await put(io, file, 0, filled(40 * SECTOR, 0));
+  expect(crashOutcomes(disk).exhaustive).toBe(true);
+  expect([...crashOutcomes(disk)]).toHaveLength(1);
+});

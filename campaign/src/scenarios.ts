@@ -1,0 +1,116 @@
+import type { SimDiskOptions } from "@stonewal/io-sim";
+import type { WalOptions } from "@stonewal/writer";
+import type { Scenario } from "./exhaustive.js";
+import { LARGE_BLOCKS } from "./modes.js";
+import type { Step } from "./plan.js";
+
+/** Short histories whose every crash is tried. **A scenario is added here.** */
+
+const SMALL: Omit<WalOptions, "io" | "directory"> = {
+  segmentBytes: 262_144,
+  bufferBytes: 131_072,
+  frameBytes: 65_536,
+  spareSegments: 1,
+  idleMs: 0,
+  dwb: { slots: 2, slotBytes: 4096 },
+};
+
+interface Setting {
+  readonly name: string;
+  readonly disk: SimDiskOptions;
+  readonly options: Omit<WalOptions, "io" | "directory">;
+}
+
+type Way = Pick<WalOptions, "direct" | "ack"> & { readonly dwb: { mode: "off" | "buffered" | "direct" } };
+
+const WAYS: Record<string, Way> = {
+  "direct, DWB": { direct: true, dwb: { mode: "direct" } },
+  "buffered, no DWB": { direct: false, dwb: { mode: "off" } },
+  "direct, DWB acknowledges": { direct: true, ack: "dwb", dwb: { mode: "direct" } },
+  "buffered, DWB": { direct: false, dwb: { mode: "buffered" } },
+};
+
+const settings = (kind: string, disk: SimDiskOptions, options: Setting["options"]): Setting[] =>
+  Object.entries(WAYS).map(([name, way]) => ({
+    name: `${kind}; ${name}`,
+    disk,
+    options: { ...options, ...way, dwb: { ...(options.dwb as object), ...way.dwb } },
+  }));
+
+/** Blocks of one sector, which a cut may turn into zeros or garbage: few choices, and so all of them. */
+const TORN_BLOCKS = settings("torn blocks", { sectorBytes: 65_536 }, LARGE_BLOCKS);
+/** Blocks of eight sectors that arrive in any order. */
+const SECTORS_IN_ANY_ORDER = settings(
+  "any order of sectors",
+  { sectorBytes: 512, tornSectors: false },
+  SMALL,
+);
+
+const commit: Step = { kind: "commit", bytes: 700 };
+const settle: Step = { kind: "settle" };
+const ONE: readonly Step[] = [commit, settle];
+/** Neither fits into one frame with the other. */
+const TWO_FRAMES: readonly Step[] = [
+  { kind: "append", bytes: 40_000 },
+  { kind: "append", bytes: 40_000 },
+  { kind: "sync" },
+];
+
+type Story = Pick<Scenario, "name" | "before" | "interrupted" | "watched">;
+
+const STORIES: readonly Story[] = [
+  { name: "the first opening", watched: "open" },
+  { name: "a commit", before: ONE, watched: ONE },
+  {
+    name: "the next frame while one is in flight",
+    before: ONE,
+    watched: [commit, { kind: "turns", count: 2 }, commit, settle],
+  },
+  { name: "a roll", before: ONE, watched: [{ kind: "seal" }, settle, commit, settle] },
+  {
+    name: "a checkpoint",
+    before: [...ONE, { kind: "seal" }, ...ONE],
+    watched: [{ kind: "checkpoint", at: 0.99 }, settle, commit, settle],
+  },
+  { name: "a cut", before: [...ONE, ...ONE, ...ONE], watched: [{ kind: "cut", at: 0.5 }, commit, settle] },
+  { name: "a close", before: ONE, watched: "close" },
+  {
+    name: "an opening after a cut in a commit",
+    before: ONE,
+    interrupted: { steps: ONE, afterBoundaries: 4 },
+    watched: "open",
+  },
+  {
+    name: "an opening after a cut in a roll",
+    before: ONE,
+    interrupted: { steps: [{ kind: "seal" }, settle], afterBoundaries: 5 },
+    watched: "open",
+  },
+  {
+    name: "an opening after a cut in a cut",
+    before: [...ONE, ...ONE],
+    interrupted: { steps: [{ kind: "cut", at: 0.5 }], afterBoundaries: 9 },
+    watched: "open",
+  },
+];
+
+const FRAME_STORIES: readonly Story[] = [
+  { name: "two frames in one chain", before: ONE, watched: TWO_FRAMES },
+  {
+    name: "an opening after a cut in two frames",
+    before: ONE,
+    interrupted: { steps: TWO_FRAMES, afterBoundaries: 5 },
+    watched: "open",
+  },
+];
+
+function tell(stories: readonly Story[], where: readonly Setting[]): Scenario[] {
+  return stories.flatMap((story) =>
+    where.map(({ name, disk, options }) => ({ ...story, name: `${story.name} (${name})`, disk, options })),
+  );
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  ...tell([...STORIES, ...FRAME_STORIES], TORN_BLOCKS),
+  ...tell(STORIES, SECTORS_IN_ANY_ORDER),
+];
