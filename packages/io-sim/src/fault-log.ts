@@ -5,10 +5,11 @@ export interface FaultEvent {
   /** How many boundaries had been passed (`SimDisk.operations`). */
   readonly operation: number;
   /**
-   * What was done. Of a rule: its operation, and its effect or errno (`sync EIO`, `write partial ENOSPC`, `write lost`, `read rot`). Of a crash: `crash`,
-   * and then for each place that isn't as it was written last `crash lost` (what was durable), `crash older` (an earlier
-   * unsynced version), `crash zeros`, `crash garbage`, `crash stale`, `crash neighbour zeros`, `crash neighbour garbage`, `crash length`, `crash entry`.
-   * Of a process's end: `kill`. By hand: `corrupt`, `truncate`, `unreadable`, `rot bit`, `rot zeros`, `rot garbage`.
+   * What was done. Of a rule: its operation, and its effect or errno (`sync EIO`, `write partial ENOSPC`, `write lost`, `read rot`); and `misdirected to`,
+   * with the place where such a write went. Of a crash: `crash`, and then for each place that isn't as it was written last `crash lost` (it is what was
+   * durable), `crash older` (an earlier unsynced version), `crash zeros`, `crash garbage`, `crash stale`, `crash neighbour zeros`,
+   * `crash neighbour garbage`, `crash length`, `crash entry`. Of the end of its processes: `kill`. By hand: `corrupt`, `truncate`, `unreadable`,
+   * `rot bit`, `rot zeros`, `rot garbage`.
    */
   readonly kind: string;
   /** Not there for the whole machine. */

@@ -43,7 +43,7 @@ const ONLY: Readonly<Partial<Record<FaultEffect, readonly FaultOperation[]>>> = 
 export interface FaultRule {
   /** `write` is any write, zero-writing included; `sync` any sync of a file, that of a durable write and of zero-writing included. */
   readonly operation: FaultOperation;
-  /** Only on paths that match; for a rename, its source. */
+  /** Only on paths that match: the one under which a file was opened, also after a rename; of a rename, its source. */
   readonly path?: RegExp;
   /** Which of the matching operations is the first that can be struck, from 1, counted from when the rule was made. Default 1. */
   readonly nth?: number;

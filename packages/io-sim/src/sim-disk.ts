@@ -227,8 +227,7 @@ export class SimDisk {
     const { tree, fate } = this.#machine;
     this.#machine.note("kill");
     this.#machine.record("kill");
-    const files = new Set([...tree.files().keys(), ...this.#machine.openFiles.keys()]);
-    for (const file of files) {
+    for (const file of tree.files().keys()) {
       for (const write of [...file.inFlight]) {
         file.inFlight.delete(write);
         const parts = write.untorn === true ? 1 : file.sectorsOf(write).length;

@@ -1,6 +1,6 @@
 import type { IoBackend } from "@stonewal/io";
 import { describe, expect, test } from "vitest";
-import { SimDisk } from "../src/index.js";
+import { crashOutcomes, SimDisk } from "../src/index.js";
 import { codeOf, durableFile, filled, put, writeStep } from "./process.js";
 
 const SECTOR = 512;
@@ -107,6 +107,22 @@ describe("a crash can come between any two things that can be told apart", () =>
       expect(disk.crashes).toBe(0);
     }
     expect([...seen].sort()).toEqual([1, 2]);
+  });
+
+  test("a kill ends the sync that was running, and a crash the kill that was to come: the next life is not hit by them", async () => {
+    const disk = new SimDisk();
+    const io = disk.mount();
+    const file = await durableFile(io, "/a", filled(SECTOR, 1));
+    await put(io, file, 0, filled(SECTOR, 2));
+    disk.killAfter(1);
+    expect(await codeOf(file.sync())).toBe("IO_CLOSED");
+    const left = [...crashOutcomes(disk)].map((copy) => [...new Set(copy.fileBytes("/a"))].join());
+    expect(left.sort()).toEqual(["1", "2"]);
+
+    disk.killAfter(2);
+    disk.crash();
+    const next = disk.mount();
+    for (let i = 0; i < 5; i++) expect(await codeOf(next.list("/"))).toBe("resolved");
   });
 
   test("every boundary can be watched, and the disk of that moment crashed", async () => {

@@ -1,5 +1,6 @@
+import type { IoBackend, IoFile } from "@stonewal/io";
 import { describe, expect, test } from "vitest";
-import { type CrashPolicy, SimDisk } from "../src/index.js";
+import { type CrashPolicy, crashOutcomes, SimDisk } from "../src/index.js";
 import { codeOf, durableFile, filled, put, readAll, writeStep } from "./process.js";
 
 const SECTOR = 512;
@@ -159,6 +160,79 @@ describe("a crash in the middle", () => {
 
   test("without torn sectors a sector in flight is old or new", async () => {
     expect([...(await inFlight(false))].sort()).toEqual(["0:1", "1:1", "1:2", ...written]);
+  });
+
+  /** The states of /a, sector by sector, that a crash at each boundary of `act` may leave. */
+  async function everywhere(
+    seed: number,
+    prepare: (io: IoBackend) => Promise<IoFile>,
+    act: (io: IoBackend, file: IoFile) => Promise<unknown>,
+  ): Promise<{ readonly lines: string; readonly left: readonly Uint8Array[] }[]> {
+    const disk = new SimDisk({ seed, directAlignment: SECTOR });
+    const io = disk.mount();
+    const file = await prepare(io);
+    const from = disk.trace.length;
+    const found: { lines: string; left: Uint8Array[] }[] = [];
+    disk.atEveryBoundary(() => {
+      const left = [...crashOutcomes(disk)].map((copy) => copy.fileBytes("/a"));
+      const lines = disk.trace.slice(from).map((line) => line.replace(/^\d+ (\S+) \S+/, "$1"));
+      found.push({ lines: lines.join("; "), left });
+    });
+    await act(io, file);
+    return found;
+  }
+
+  const isGarbage = (bytes: Uint8Array) => new Set(bytes).size > 10;
+
+  test("a sync tears what it is bringing to the disk: not what another write has left, nor what came after it had begun", async () => {
+    const range = await everywhere(
+      1,
+      async (io) => {
+        const file = await durableFile(io, "/a", filled(2 * SECTOR, 1));
+        await put(io, file, 0, filled(SECTOR, 2));
+        return file;
+      },
+      (io, file) => put(io, file, SECTOR, filled(SECTOR, 2), true),
+    );
+    const all = range.flatMap(({ left }) => left);
+    expect(all.some((bytes) => isGarbage(bytes.subarray(SECTOR)))).toBe(true);
+    expect(all.some((bytes) => isGarbage(bytes.subarray(0, SECTOR)))).toBe(false);
+
+    let after = 0;
+    for (let seed = 1; seed <= 40; seed++) {
+      const found = await everywhere(
+        seed,
+        async (io) => {
+          const file = await durableFile(io, "/a", filled(2 * SECTOR, 1));
+          await put(io, file, 0, filled(SECTOR, 2));
+          return file;
+        },
+        (io, file) => Promise.all([file.sync(), put(io, file, SECTOR, filled(SECTOR, 2))]),
+      );
+      for (const { lines, left } of found) {
+        // The sync began before the write, which has completed before the sync has.
+        if (!/sync.*write .*written/.test(lines) || lines.includes("synced")) continue;
+        after++;
+        expect(left.some((bytes) => isGarbage(bytes.subarray(SECTOR)))).toBe(false);
+        expect(left.some((bytes) => isGarbage(bytes.subarray(0, SECTOR)))).toBe(true);
+      }
+    }
+    expect(after).toBeGreaterThan(0);
+  });
+
+  test("a cut that is being synced tears nothing: it frees blocks, and writes none", async () => {
+    const found = await everywhere(
+      1,
+      (io) => durableFile(io, "/a", filled(3 * SECTOR, 1)),
+      async (_, file) => {
+        await file.truncate(SECTOR);
+        await file.sync();
+      },
+    );
+    const left = found.flatMap(({ left }) =>
+      left.map((bytes) => `${[...new Set(bytes)]}*${bytes.length / SECTOR}`),
+    );
+    expect([...new Set(left)].sort()).toEqual(["1*1", "1*3"]);
   });
 
   test("within a chain: a later step is never there without an earlier sync", async () => {

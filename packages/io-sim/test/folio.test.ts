@@ -1,5 +1,6 @@
+import type { IoBackend } from "@stonewal/io";
 import { describe, expect, test } from "vitest";
-import { SimDisk, type SimDiskOptions } from "../src/index.js";
+import { crashOutcomes, SimDisk, type SimDiskOptions } from "../src/index.js";
 import { codeOf, durableFile, filled, put } from "./process.js";
 
 const SECTOR = 512;
@@ -36,6 +37,48 @@ describe("write-back by the folio", () => {
     expect([...(await damaged({}))]).toEqual([10]);
     expect([...(await damaged({ folioBytes: FOLIO }, true))]).toEqual([10]);
     expect([...(await damaged({ folioBytes: FOLIO, tornSectors: false }))]).toEqual([10]);
+  });
+
+  test("may tear the unsynced sector itself, whenever the kernel writes it back, and is not begun by a direct write or a cut", async () => {
+    const left = async (
+      options: SimDiskOptions,
+      act: (io: IoBackend) => Promise<unknown>,
+    ): Promise<Uint8Array[]> => {
+      const disk = new SimDisk({ directAlignment: SECTOR, ...options });
+      const io = disk.mount();
+      await durableFile(io, "/a", filled(FOLIO, 1));
+      const copies: SimDisk[] = [];
+      disk.atEveryBoundary(() => copies.push(disk.clone()));
+      await act(io);
+      return copies.flatMap((copy) => [...crashOutcomes(copy)].map((crashed) => crashed.fileBytes("/a")));
+    };
+    const write = (direct: boolean) => async (io: IoBackend) => {
+      const file = await io.open("/a", { access: "write", direct });
+      await put(io, file, 0, filled(SECTOR, 2));
+      // A boundary at which the write has long completed.
+      await io.list("/");
+    };
+    const neighbour = (bytes: Uint8Array) => bytes[SECTOR] !== 1;
+    const buffered = await left({ folioBytes: FOLIO }, write(false));
+    expect(buffered.some(neighbour)).toBe(true);
+    const direct = await left({ folioBytes: FOLIO }, write(true));
+    expect(direct.some(neighbour)).toBe(false);
+    const cut = await left({ folioBytes: FOLIO }, async (io) => {
+      const file = await io.open("/a", { access: "write" });
+      await file.truncate(4 * SECTOR);
+    });
+    expect(cut.some(neighbour)).toBe(false);
+
+    const settled = async (options: SimDiskOptions): Promise<boolean> => {
+      const disk = new SimDisk(options);
+      const io = disk.mount();
+      const file = await durableFile(io, "/a", filled(FOLIO, 1));
+      await put(io, file, 0, filled(SECTOR, 2));
+      return [...crashOutcomes(disk)].some(
+        (copy) => new Set(copy.fileBytes("/a").subarray(0, SECTOR)).size > 10,
+      );
+    };
+    expect([await settled({ folioBytes: FOLIO }), await settled({})]).toEqual([true, false]);
   });
 
   test("harms nothing when there is nothing unsynced in the folio, and is never chosen by 'none' and 'all'", async () => {

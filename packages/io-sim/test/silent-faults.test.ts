@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { SimDisk } from "../src/index.js";
+import { crashOutcomes, SimDisk } from "../src/index.js";
 import { codeOf, durableFile, filled, get, put, readAll, writeStep } from "./process.js";
 
 const SECTOR = 512;
@@ -37,6 +37,18 @@ describe("a lost write", () => {
     disk.fail({ operation: "write", effect: "lost" });
     await put(io, file, 0, filled(SECTOR, 9), true);
     expect(await readAll(io, "/a")).toEqual(bytes);
+  });
+
+  test("is not there after a crash in the middle of it either, nor torn", async () => {
+    const { disk, io, file, bytes } = await fileOf(1);
+    disk.fail({ operation: "write", effect: "lost" });
+    const left: Uint8Array[] = [];
+    disk.atEveryBoundary(() => {
+      for (const copy of crashOutcomes(disk)) left.push(copy.fileBytes("/a"));
+    });
+    await put(io, file, 0, filled(SECTOR, 9));
+    expect(left.length).toBeGreaterThan(0);
+    for (const one of left) expect(one).toEqual(bytes);
   });
 
   test("loses only itself: an earlier one of the same sector still becomes durable", async () => {
@@ -90,6 +102,13 @@ describe("a misdirected write", () => {
       places.add([0, 1, 2, 3].map((i) => disk.fileBytes("/a")[i * SECTOR]).join());
     }
     expect([...places].sort()).toEqual(["1,2,3,9", "1,2,9,4", "9,2,3,4"]);
+
+    const end = await fileOf(2, { direct: true });
+    end.disk.fail({ operation: "write", effect: "misdirected", to: { offset: SECTOR } });
+    await put(end.io, end.file, 0, filled(2 * SECTOR, 9), true);
+    await end.file.truncate(4 * SECTOR);
+    await end.file.sync();
+    expect([0, 1, 2, 3].map((i) => end.disk.fileBytes("/a")[i * SECTOR])).toEqual([1, 9, 0, 0]);
 
     const { disk, io, file, bytes } = await fileOf(2, { direct: true });
     disk.plant("/b", filled(SECTOR, 7));
@@ -179,9 +198,19 @@ test("a stale read gives what was there before the last write, synced or not, th
   // The third was written once, over nothing.
   expect(await firsts()).toEqual([1, 2, 0]);
   expect(await firsts()).toEqual([8, 9, 3]);
+  await put(io, file, SECTOR, filled(SECTOR, 10));
+  disk.fail({ operation: "read", effect: "stale" });
+  expect(await firsts()).toEqual([1, 9, 0]);
+
+  const copy = disk.clone();
+  copy.kill();
+  copy.fail({ operation: "read", effect: "stale" });
+  const again = await readAll(copy.mount(), "/a");
+  expect([0, 1, 2].map((i) => again[i * SECTOR])).toEqual([1, 9, 0]);
 });
 
 test("a direct write that a failed sync did not bring to the disk is not in the page cache, a buffered one is", async () => {
+  let torn = 0;
   const shown = async (direct: boolean): Promise<Set<string>> => {
     const seen = new Set<string>();
     for (let seed = 1; seed <= 20; seed++) {
@@ -191,10 +220,13 @@ test("a direct write that a failed sync did not bring to the disk is not in the 
       await codeOf(file.sync());
       const reads = [await readAll(io, "/a"), await readAll(io, "/a", { direct: true })];
       seen.add(reads.map((bytes) => bytes[0]).join());
+      // The sync is over, and tears nothing any more.
+      for (const copy of crashOutcomes(disk)) if (new Set(copy.fileBytes("/a")).size > 1) torn++;
     }
     return seen;
   };
   // Either the device still has it, and a later sync may bring it to the disk, or nobody has.
   expect([...(await shown(true))].sort()).toEqual(["1,1", "9,9"]);
   expect([...(await shown(false))]).toEqual(["9,1"]);
+  expect(torn).toBe(0);
 });
