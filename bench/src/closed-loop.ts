@@ -1,7 +1,8 @@
 import { Latencies } from "./latencies.js";
+import { payloadsOf } from "./payloads.js";
+import { processCounters, usedSince } from "./process-counters.js";
 import type { Figures, Round, RoundLimits, Side } from "./round.js";
 import type { Store } from "./stores/store.js";
-import { writtenByProcess } from "./written.js";
 
 /** What is committed, and by how many at a time. */
 export interface Workload {
@@ -22,20 +23,20 @@ async function commitRound(
   { committers, payloadBytes, bulk }: Workload,
   limits: RoundLimits,
 ): Promise<Round> {
-  const payload = Buffer.alloc(payloadBytes, "stonewal");
+  const payloads = payloadsOf(payloadBytes);
   const perCommit = bulk ?? 1;
   const latencies = new Latencies();
-  const commit = bulk === undefined ? () => store.commit(payload) : () => store.bulk(payload, bulk);
+  const commit = bulk === undefined ? () => store.commit(payloads()) : () => store.bulk(payloads, bulk);
   await store.beginRound?.();
-  const writtenBefore = await writtenByProcess();
+  const before = await processCounters();
   let over = false;
   const start = performance.now();
   const committer = async (index: number) => {
-    for (let before = start; !over; ) {
+    for (let last = start; !over; ) {
       await commit();
       const now = performance.now();
-      latencies.add(now - before);
-      before = now;
+      latencies.add(now - last);
+      last = now;
       // Decided by the first alone, for all: else the last trip to the disk would carry only some of them.
       if (index > 0) continue;
       const bytes = latencies.count * perCommit * payloadBytes;
@@ -44,8 +45,8 @@ async function commitRound(
   };
   await Promise.all(Array.from({ length: committers }, (_, index) => committer(index)));
   const milliseconds = performance.now() - start;
+  const after = await processCounters();
   const own = store.endRound?.();
-  const writtenAfter = await writtenByProcess();
 
   const records = latencies.count * perCommit;
   const figures: Figures = {
@@ -53,8 +54,5 @@ async function commitRound(
     bytesPerSecond: ((records * payloadBytes) / milliseconds) * 1000,
     p50Us: latencies.quantileUs(0.5) as number,
   };
-  if (writtenBefore !== undefined && writtenAfter !== undefined) {
-    figures.writtenPerByte = (writtenAfter - writtenBefore) / (records * payloadBytes);
-  }
-  return { figures: { ...figures, ...own }, latencies };
+  return { figures: { ...figures, ...usedSince(before, after, records, payloadBytes), ...own }, latencies };
 }

@@ -173,6 +173,10 @@ const COLUMNS: readonly Column[] = [
   { title: "records a trip", cell: ({ figures }) => shown(figures.recordsPerChain?.median, formatCount) },
   { title: "written per byte", cell: ({ figures }) => shown(figures.writtenPerByte?.median, formatTimes) },
   {
+    title: "CPU per record",
+    cell: ({ figures }) => shown(figures.cpuUsPerRecord?.median, formatMicroseconds),
+  },
+  {
     title: "event-loop delay, p99",
     cell: ({ figures }) => shown(figures.loopDelayP99Ms?.median, (ms) => `${ms.toFixed(1)} ms`),
   },

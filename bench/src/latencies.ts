@@ -22,6 +22,11 @@ export class Latencies {
     for (let index = 0; index < other.#count; index += 1) this.add(other.#values[index] as number);
   }
 
+  /** A copy of all of them. */
+  milliseconds(): Float64Array {
+    return this.#values.slice(0, this.#count);
+  }
+
   /** In microseconds; `undefined` while there is none. */
   quantileUs(quantile: number): number | undefined {
     if (this.#count === 0) return undefined;

@@ -9,7 +9,7 @@ export const PLAN: Plan = {
   segmentBytes: 128 * MIB,
   appends: 400_000,
   openBytes: 1024 * MIB,
-  replayBytes: 128 * MIB,
+  replayBytes: 64 * MIB,
 };
 
 export const QUICK_PLAN: Plan = {

@@ -15,6 +15,8 @@ export interface Figures {
   recordsPerChain?: number;
   /** Bytes that the process gave the disk for each byte of payload, the file system's own journal not among them. */
   writtenPerByte?: number;
+  /** Processor time of the whole process, its threads and the kernel's work for it included, in microseconds. */
+  cpuUsPerRecord?: number;
   /** Event-loop delay, of a timer due every millisecond, that millisecond included. */
   loopDelayP99Ms?: number;
   /** Of the one thing that was timed. */

@@ -177,7 +177,7 @@ function replaying(results: Results): Chart | undefined {
     description: "Records read per second, by store and size of a record",
     spec: rangeChart({
       title: "Reading everything back, in order",
-      subtitle: "stonewal and the floor read the disk, the others their page cache",
+      subtitle: "with every check on; the floor, too, reads from the disk and not out of the page cache",
       ranges: cases.flatMap(({ name, sides }) =>
         Object.entries(sides).flatMap(([side, { figures }]) =>
           figures.perSecond === undefined

@@ -1,4 +1,5 @@
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
+import { payloadsOf } from "../payloads.js";
 import type { Round, Side } from "../round.js";
 import { StonewalStore, stonewal } from "../stores/stonewal.js";
 
@@ -50,10 +51,10 @@ async function appendRound(
   records: number,
   append: (payload: Uint8Array) => void,
 ): Promise<Round> {
-  const payload = Buffer.alloc(PAYLOAD_BYTES, "stonewal");
+  const payloads = payloadsOf(PAYLOAD_BYTES);
   await log.freshSegment();
   const start = performance.now();
-  for (let count = 0; count < records; count += 1) append(payload);
+  for (let count = 0; count < records; count += 1) append(payloads());
   const milliseconds = performance.now() - start;
   await log.wal.sync();
   const perSecond = (records / milliseconds) * 1000;

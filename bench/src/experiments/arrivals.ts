@@ -1,6 +1,8 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
 import { Latencies } from "../latencies.js";
+import { payloadsOf } from "../payloads.js";
+import { processCounters, usedSince } from "../process-counters.js";
 import type { CaseResult } from "../results.js";
 import type { Round, Side } from "../round.js";
 import { groupingFile } from "../stores/file.js";
@@ -42,18 +44,19 @@ async function* cases(bench: Bench, stores: readonly Store[]): AsyncGenerator<Ca
 }
 
 async function arrivalRound(store: Store, perSecond: number, milliseconds: number): Promise<Round> {
-  const payload = Buffer.alloc(PAYLOAD_BYTES, "stonewal");
+  const payloads = payloadsOf(PAYLOAD_BYTES);
   const total = Math.max(1, Math.round((perSecond * milliseconds) / 1000));
   const betweenMs = 1000 / perSecond;
   const latencies = new Latencies();
   await store.beginRound?.();
+  const before = await processCounters();
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   const start = performance.now();
   await new Promise<void>((resolve, reject) => {
     let arrived = 0;
     const commit = (due: number) => {
-      Promise.resolve(store.commit(payload)).then(() => {
+      Promise.resolve(store.commit(payloads())).then(() => {
         latencies.add(performance.now() - due);
         if (latencies.count === total) resolve();
       }, reject);
@@ -68,6 +71,7 @@ async function arrivalRound(store: Store, perSecond: number, milliseconds: numbe
   });
   const took = performance.now() - start;
   delay.disable();
+  const after = await processCounters();
   const own = store.endRound?.();
   return {
     figures: {
@@ -75,6 +79,7 @@ async function arrivalRound(store: Store, perSecond: number, milliseconds: numbe
       p50Us: latencies.quantileUs(0.5) as number,
       p99Us: latencies.quantileUs(0.99) as number,
       loopDelayP99Ms: delay.percentile(99) / 1e6,
+      ...usedSince(before, after, total, PAYLOAD_BYTES),
       ...own,
     },
     latencies,

@@ -6,6 +6,7 @@ import { modes } from "./modes.js";
 import { opening } from "./opening.js";
 import { payloads } from "./payloads.js";
 import { replaying } from "./replaying.js";
+import { threads } from "./threads.js";
 
 /** In the order in which they are run. */
 export const experiments: readonly Experiment[] = [
@@ -14,6 +15,7 @@ export const experiments: readonly Experiment[] = [
   payloads,
   arrivals,
   appending,
+  threads,
   replaying,
   opening,
 ];

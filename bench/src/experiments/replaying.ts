@@ -1,10 +1,11 @@
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
 import { FLOOR } from "../floor.js";
+import { payloadsOf } from "../payloads.js";
 import type { CaseResult } from "../results.js";
 import type { Side } from "../round.js";
 import { segmentFiles } from "../segment-files.js";
 import { databases } from "../stores/others.js";
-import { STONEWAL, StonewalStore, stonewal } from "../stores/stonewal.js";
+import { FROM_CACHE, STONEWAL, StonewalStore, stonewal } from "../stores/stonewal.js";
 import type { Store } from "../stores/store.js";
 import { summarize } from "../summary.js";
 
@@ -45,19 +46,24 @@ async function* cases(
   );
   yield { experiment: "filling", name: size, parameters, sides: filled };
 
-  const sides = stores.map((store) => replaySide(store, records, payloadBytes));
+  const sides = stores.map(({ name, replay }, index) =>
+    replaySide(name, async () => replay?.call(stores[index]), records, payloadBytes),
+  );
   const log = stores.find((store) => store.name === STONEWAL);
-  if (log instanceof StonewalStore) sides.push(await readSide(bench, log, records, payloadBytes));
+  if (log instanceof StonewalStore) {
+    sides.push(replaySide(FROM_CACHE, () => log.replay({ direct: false }), records, payloadBytes));
+    sides.push(await readSide(bench, log, records, payloadBytes));
+  }
   yield await runCase(bench, { experiment: "replaying", name: size, parameters }, sides);
 }
 
 /** Once: a store can be filled for the first time only once. With what is prepared ahead, zeros too. */
 async function fill(store: Store, batches: number, payloadBytes: number) {
-  const payload = Buffer.alloc(payloadBytes, "stonewal");
+  const payloads = payloadsOf(payloadBytes);
   const start = performance.now();
   for (let batch = 0; batch < batches; batch += 1) {
-    if (store instanceof StonewalStore) await appendWithRoom(store, payload, BATCH);
-    else await store.bulk(payload, BATCH);
+    if (store instanceof StonewalStore) await appendWithRoom(store, payloads, BATCH);
+    else await store.bulk(payloads, BATCH);
   }
   const milliseconds = performance.now() - start;
   const perSecond = ((batches * BATCH) / milliseconds) * 1000;
@@ -65,19 +71,28 @@ async function fill(store: Store, batches: number, payloadBytes: number) {
 }
 
 /** Where the disk falls behind, the writer waits for the next segment. */
-async function appendWithRoom({ wal }: StonewalStore, payload: Uint8Array, count: number): Promise<void> {
-  const records = Array.from({ length: count }, () => wal.commit({ payload }));
+async function appendWithRoom(
+  { wal }: StonewalStore,
+  payloads: () => Uint8Array,
+  count: number,
+): Promise<void> {
+  const records = Array.from({ length: count }, () => wal.commit({ payload: payloads() }));
   await Promise.all(records);
 }
 
-function replaySide(store: Store, records: number, payloadBytes: number): Side {
+function replaySide(
+  name: string,
+  replay: () => Promise<number | undefined>,
+  records: number,
+  payloadBytes: number,
+): Side {
   return {
-    name: store.name,
+    name,
     round: async () => {
       const start = performance.now();
-      const count = await store.replay?.();
+      const count = await replay();
       const milliseconds = performance.now() - start;
-      if (count !== records) throw new Error(`${store.name} has ${count} records, not ${records}`);
+      if (count !== records) throw new Error(`${name} has ${count} records, not ${records}`);
       return { figures: replayFigures(records, payloadBytes, milliseconds) };
     },
   };

@@ -27,9 +27,9 @@ class Sqlite implements Store {
     this.#insert.run(payload);
   }
 
-  bulk(payload: Uint8Array, count: number): undefined {
+  bulk(payloads: () => Uint8Array, count: number): undefined {
     this.#db.transaction(() => {
-      for (let insert = 0; insert < count; insert += 1) this.#insert.run(payload);
+      for (let insert = 0; insert < count; insert += 1) this.#insert.run(payloads());
     })();
   }
 

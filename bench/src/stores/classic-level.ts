@@ -18,9 +18,9 @@ class Level implements Store {
     return this.#db.put(this.#key(), payload, { sync: true });
   }
 
-  bulk(payload: Uint8Array, count: number): Promise<void> {
+  bulk(payloads: () => Uint8Array, count: number): Promise<void> {
     const batch = this.#db.batch();
-    for (let put = 0; put < count; put += 1) batch.put(this.#key(), payload);
+    for (let put = 0; put < count; put += 1) batch.put(this.#key(), payloads());
     return batch.write({ sync: true });
   }
 

@@ -11,8 +11,8 @@ function framed(payload: Uint8Array): Buffer {
   return frame;
 }
 
-function manyFramed(payload: Uint8Array, count: number): Buffer {
-  return Buffer.concat(Array.from({ length: count }, () => framed(payload)));
+function manyFramed(payloads: () => Uint8Array, count: number): Buffer {
+  return Buffer.concat(Array.from({ length: count }, () => framed(payloads())));
 }
 
 class BlockingFile implements Store {
@@ -27,8 +27,8 @@ class BlockingFile implements Store {
     this.#append(framed(payload));
   }
 
-  bulk(payload: Uint8Array, count: number): undefined {
-    this.#append(manyFramed(payload, count));
+  bulk(payloads: () => Uint8Array, count: number): undefined {
+    this.#append(manyFramed(payloads, count));
   }
 
   async close(): Promise<void> {
@@ -60,8 +60,8 @@ class SerialFile implements Store {
     return this.#append(framed(payload));
   }
 
-  bulk(payload: Uint8Array, count: number): Promise<void> {
-    return this.#append(manyFramed(payload, count));
+  bulk(payloads: () => Uint8Array, count: number): Promise<void> {
+    return this.#append(manyFramed(payloads, count));
   }
 
   close(): Promise<void> {
@@ -90,8 +90,8 @@ class GroupingFile implements Store {
     return this.#append(framed(payload));
   }
 
-  bulk(payload: Uint8Array, count: number): Promise<void> {
-    return this.#append(manyFramed(payload, count));
+  bulk(payloads: () => Uint8Array, count: number): Promise<void> {
+    return this.#append(manyFramed(payloads, count));
   }
 
   close(): Promise<void> {

@@ -16,9 +16,9 @@ class Lmdb implements Store {
     return this.#db.put(this.#nextKey++, payload as Buffer);
   }
 
-  bulk(payload: Uint8Array, count: number): Promise<unknown> {
+  bulk(payloads: () => Uint8Array, count: number): Promise<unknown> {
     return this.#db.transaction(() => {
-      for (let put = 0; put < count; put += 1) void this.#db.put(this.#nextKey++, payload as Buffer);
+      for (let put = 0; put < count; put += 1) void this.#db.put(this.#nextKey++, payloads() as Buffer);
     });
   }
 

@@ -6,7 +6,7 @@ export interface Store {
   /** Makes one more record durable: when it returns, or when its promise resolves. */
   commit(payload: Uint8Array): Promise<unknown> | undefined;
   /** Makes `count` records durable together. */
-  bulk(payload: Uint8Array, count: number): Promise<unknown> | undefined;
+  bulk(payloads: () => Uint8Array, count: number): Promise<unknown> | undefined;
   /** Reads every record, in order. Answers how many there were. */
   replay?(): Promise<number> | number;
   /** Has everything ready that a round doesn't count. */
