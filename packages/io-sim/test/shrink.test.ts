@@ -43,6 +43,15 @@ describe("shrinking", () => {
     expect(fails(steps)).toBe(true);
   });
 
+  test("asks no more often than it may while it simplifies, either", async () => {
+    const { runs, minimal } = await shrink([1e9], {
+      fails: (steps) => steps.length > 0,
+      simplify: (step) => [step - 1],
+      maxRuns: 30,
+    });
+    expect([runs, minimal]).toEqual([30, false]);
+  });
+
   test("of a case that does not fail is refused: it would be taken for a finding", async () => {
     await expect(shrink([1], { fails: () => false })).rejects.toThrow(RangeError);
   });
