@@ -74,8 +74,8 @@ export class Dwb {
   readonly #ring: Ring;
   readonly #mirror: Mirror;
   #staged: RingEntry[] = [];
-  /** Batches that were taken and not settled. Resolves to undefined or the failure. */
-  readonly #inFlight = new Set<Promise<void>>();
+  /** Batches that were taken and not settled. */
+  readonly #inFlight = new Set<Settlement>();
   #state: State = { name: "open" };
   #closing: Promise<void> | undefined;
   #hasUnrecovered: boolean;
@@ -275,7 +275,7 @@ export class Dwb {
   }
 
   async #close(): Promise<void> {
-    const flushed = this.#state.name === "open" ? this.#flush() : Promise.allSettled(this.#inFlight);
+    const flushed = this.#state.name === "open" ? this.#flush() : Promise.allSettled(this.#settlements());
     if (this.#state.name === "open") this.#state = { name: "closed" };
     try {
       await flushed;
@@ -314,7 +314,11 @@ export class Dwb {
     const batch = this.#takeBatch();
     if (batch.steps.length > 0) this.#io.submit(batch.steps).then(batch.done, batch.failed);
     // All of them, not only this one: what was staged before may be in a batch that was taken earlier.
-    await Promise.all(this.#inFlight);
+    await Promise.all(this.#settlements());
+  }
+
+  #settlements(): Promise<void>[] {
+    return Array.from(this.#inFlight, (batch) => batch.wait());
   }
 
   #takeBatch(): DwbBatch {
@@ -322,19 +326,18 @@ export class Dwb {
     this.#staged = [];
     if (entries.length === 0) return { steps: [], done: () => undefined, failed: () => undefined };
     const steps = this.#mirror.steps(entries);
-    const { promise, settle } = settlement();
-    this.#inFlight.add(promise);
+    const settlement = new Settlement();
+    this.#inFlight.add(settlement);
     return {
       steps,
       done: () => {
-        if (!settle.resolve()) return;
-        this.#inFlight.delete(promise);
+        if (!this.#inFlight.delete(settlement)) return;
         this.#completed(entries, steps);
+        settlement.resolve();
       },
       failed: (error) => {
         if (this.#state.name !== "failed") this.#state = { name: "failed", cause: error };
-        settle.reject(this.#failedError(this.#state.cause));
-        this.#inFlight.delete(promise);
+        if (this.#inFlight.delete(settlement)) settlement.reject(this.#failedError(this.#state.cause));
       },
     };
   }
@@ -345,7 +348,8 @@ export class Dwb {
       if (entry.kind === KIND_VOID) this.#voids++;
       else this.#images++;
     }
-    const written = steps.reduce((sum, step) => sum + (step.kind === "write" ? step.region.length : 0), 0);
+    let written = 0;
+    for (const step of steps) if (step.kind === "write") written += step.region.length;
     this.#bytesWritten += written;
     this.#flushes++;
     countBytes(written);
@@ -353,27 +357,19 @@ export class Dwb {
   }
 }
 
-function settlement() {
-  let resolvePromise: () => void = () => undefined;
-  let rejectPromise: (error: unknown) => void = () => undefined;
-  let settled = false;
-  const promise = new Promise<void>((resolve, reject) => {
-    resolvePromise = resolve;
-    rejectPromise = reject;
-  });
-  // Whoever waits hears of it; where nobody does, the state of the buffer still says so.
-  promise.catch(() => undefined);
-  const once = (act: () => void): boolean => {
-    if (settled) return false;
-    settled = true;
-    act();
-    return true;
-  };
-  return {
-    promise,
-    settle: {
-      resolve: () => once(resolvePromise),
-      reject: (error: unknown) => once(() => rejectPromise(error)),
-    },
-  };
+/** What becomes of a batch, for those who ask: mostly nobody does. */
+class Settlement {
+  readonly #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+
+  wait(): Promise<void> {
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  resolve(): void {
+    for (const { resolve } of this.#waiting) resolve();
+  }
+
+  reject(error: Error): void {
+    for (const { reject } of this.#waiting) reject(error);
+  }
 }

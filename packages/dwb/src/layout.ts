@@ -42,12 +42,12 @@ export interface SlotHeader {
 /** `undefined`: not intact. */
 export type Decoded<T> = T | undefined;
 
-function viewOf(bytes: Uint8Array): DataView {
+export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function putMagic(bytes: Uint8Array, magic: string): void {
-  for (let i = 0; i < magic.length; i++) bytes[i] = magic.charCodeAt(i);
+function putMagic(bytes: Uint8Array, at: number, magic: string): void {
+  for (let i = 0; i < magic.length; i++) bytes[at + i] = magic.charCodeAt(i);
 }
 
 function hasMagic(bytes: Uint8Array, magic: string): boolean {
@@ -79,7 +79,7 @@ export function encodeHeader(
 ): void {
   const view = viewOf(bytes);
   bytes.fill(0, 0, HEADER_BYTES);
-  putMagic(bytes, HEADER_MAGIC);
+  putMagic(bytes, 0, HEADER_MAGIC);
   view.setUint32(12, VERSION, true);
   bytes.set(id, 16);
   view.setUint32(32, geometry.slots, true);
@@ -121,47 +121,51 @@ export function decodeHeader(
   return { id: bytes.slice(16, 32), geometry };
 }
 
-/** Writes a slot's header without its checksum: that is computed for all slots of a flush in one call. */
-export function encodeSlot(bytes: Uint8Array, id: Uint8Array, geometry: DwbGeometry, slot: SlotHeader): void {
-  const view = viewOf(bytes);
-  bytes.fill(0, 0, SLOT_HEADER_BYTES);
-  putMagic(bytes, SLOT_MAGIC);
-  view.setUint32(12, VERSION, true);
-  bytes.set(id, 16);
-  view.setBigUint64(32, BigInt(slot.ringSequence), true);
-  view.setBigUint64(40, slot.key, true);
-  view.setBigUint64(48, slot.target, true);
-  view.setBigUint64(56, BigInt(slot.offset), true);
-  view.setBigUint64(64, BigInt(slot.first), true);
-  view.setBigUint64(72, slot.version, true);
-  view.setUint32(80, slot.length, true);
-  view.setUint32(84, slot.part, true);
-  view.setUint32(88, slot.parts, true);
-  view.setUint32(92, slot.stored, true);
-  view.setUint32(96, slot.kind, true);
-  view.setUint32(100, geometry.slots, true);
-  view.setUint32(104, geometry.slotStride, true);
-  view.setUint32(108, geometry.slotBytes, true);
-  view.setUint32(112, geometry.blockBytes, true);
+/** Writes a slot's header at `at`, without its checksum: that is computed for all slots of a flush in one call. */
+export function encodeSlot(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  id: Uint8Array,
+  geometry: DwbGeometry,
+  slot: SlotHeader,
+): void {
+  bytes.fill(0, at, at + SLOT_HEADER_BYTES);
+  putMagic(bytes, at, SLOT_MAGIC);
+  view.setUint32(at + 12, VERSION, true);
+  bytes.set(id, at + 16);
+  view.setBigUint64(at + 32, BigInt(slot.ringSequence), true);
+  view.setBigUint64(at + 40, slot.key, true);
+  view.setBigUint64(at + 48, slot.target, true);
+  view.setBigUint64(at + 56, BigInt(slot.offset), true);
+  view.setBigUint64(at + 64, BigInt(slot.first), true);
+  view.setBigUint64(at + 72, slot.version, true);
+  view.setUint32(at + 80, slot.length, true);
+  view.setUint32(at + 84, slot.part, true);
+  view.setUint32(at + 88, slot.parts, true);
+  view.setUint32(at + 92, slot.stored, true);
+  view.setUint32(at + 96, slot.kind, true);
+  view.setUint32(at + 100, geometry.slots, true);
+  view.setUint32(at + 104, geometry.slotStride, true);
+  view.setUint32(at + 108, geometry.slotBytes, true);
+  view.setUint32(at + 112, geometry.blockBytes, true);
 }
 
 /** Computes and stores the checksums of slots in one call. `slots` are (start in `bytes`, stored bytes). */
 export function sealSlots(
   bytes: Uint8Array,
+  view: DataView,
   slots: readonly { readonly start: number; readonly stored: number }[],
   checksum: ChecksumRanges,
 ): void {
   const ranges = new Uint32Array(2 * slots.length);
   const out = new Uint32Array(slots.length);
-  slots.forEach(({ start, stored }, i) => {
+  for (const [i, { start, stored }] of slots.entries()) {
     ranges[2 * i] = start + CHECKED_FROM;
     ranges[2 * i + 1] = SLOT_HEADER_BYTES - CHECKED_FROM + stored;
-  });
+  }
   checksum(bytes, ranges, slots.length, out);
-  const view = viewOf(bytes);
-  slots.forEach(({ start }, i) => {
-    view.setUint32(start + CHECKSUM_AT, out[i]!, true);
-  });
+  for (const [i, { start }] of slots.entries()) view.setUint32(start + CHECKSUM_AT, out[i]!, true);
 }
 
 export interface DecodedSlot {

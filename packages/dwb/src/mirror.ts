@@ -1,8 +1,14 @@
 import type { Arena, ChecksumRanges, IoBackend, IoFile, Step, WriteStep } from "@stonewal/io";
 import { checksumRanges } from "@stonewal/record";
 import { type DwbGeometry, SLOT_HEADER_BYTES, SLOTS_START, slotIndex } from "./geometry.js";
-import { encodeSlot, sealSlots } from "./layout.js";
+import { encodeSlot, sealSlots, viewOf } from "./layout.js";
 import type { RingEntry } from "./ring.js";
+
+/** Where a slot begins in the mirror, and how many bytes it stores. */
+interface StoredSlot {
+  readonly start: number;
+  readonly stored: number;
+}
 
 /**
  * The ring's slots in memory as they are, or will be, in the file. So consecutive full slots are one write, and what is staged
@@ -10,6 +16,7 @@ import type { RingEntry } from "./ring.js";
  */
 export class Mirror {
   readonly #arena: Arena;
+  readonly #view: DataView;
   readonly #file: IoFile;
   readonly #id: Uint8Array;
   readonly #geometry: DwbGeometry;
@@ -17,6 +24,7 @@ export class Mirror {
 
   constructor(io: IoBackend, file: IoFile, id: Uint8Array, geometry: DwbGeometry) {
     this.#arena = io.arena(geometry.slots * geometry.slotStride);
+    this.#view = viewOf(this.#arena.bytes);
     this.#file = file;
     this.#id = id;
     this.#geometry = geometry;
@@ -25,13 +33,13 @@ export class Mirror {
 
   /** Copies an entry's bytes into its slots. They are sealed by `steps`. */
   put(entry: RingEntry, bytes: Uint8Array): void {
-    const { slotBytes, slotStride } = this.#geometry;
-    for (let part = 0; part < entry.slots; part++) {
+    const { slotBytes } = this.#geometry;
+    const { key, target, offset, version, length, kind, slots: parts } = entry;
+    const mirror = this.#arena.bytes;
+    for (let part = 0; part < parts; part++) {
       const start = this.#start(entry.ringSequence + part);
-      const stored = bytes.subarray(part * slotBytes, (part + 1) * slotBytes);
-      const slot = this.#arena.bytes.subarray(start, start + slotStride);
-      const { key, target, offset, version, length, kind } = entry;
-      encodeSlot(slot, this.#id, this.#geometry, {
+      const stored = parts === 1 ? bytes : bytes.subarray(part * slotBytes, (part + 1) * slotBytes);
+      encodeSlot(mirror, this.#view, start, this.#id, this.#geometry, {
         ringSequence: entry.ringSequence + part,
         key,
         target,
@@ -40,13 +48,13 @@ export class Mirror {
         version,
         length,
         part,
-        parts: entry.slots,
+        parts,
         stored: stored.length,
         kind,
       });
-      slot.set(stored, SLOT_HEADER_BYTES);
+      mirror.set(stored, start + SLOT_HEADER_BYTES);
       // Nothing of the slot's former contents is written again behind the image.
-      slot.fill(0, SLOT_HEADER_BYTES + stored.length, this.#used(stored.length));
+      mirror.fill(0, start + SLOT_HEADER_BYTES + stored.length, start + this.#used(stored.length));
     }
   }
 
@@ -54,7 +62,7 @@ export class Mirror {
   storedOf(entry: RingEntry): Uint8Array {
     const stored = new Uint8Array(entry.stored);
     let at = 0;
-    for (const part of this.#slotsOf(entry)) {
+    for (const part of this.#slotsOf(entry, [])) {
       const from = part.start + SLOT_HEADER_BYTES;
       stored.set(this.#arena.bytes.subarray(from, from + part.stored), at);
       at += part.stored;
@@ -67,8 +75,9 @@ export class Mirror {
    * single write is made durable by itself.
    */
   steps(entries: readonly RingEntry[]): Step[] {
-    const slots = entries.flatMap((entry) => this.#slotsOf(entry));
-    sealSlots(this.#arena.bytes, slots, this.#checksum);
+    const slots: StoredSlot[] = [];
+    for (const entry of entries) this.#slotsOf(entry, slots);
+    sealSlots(this.#arena.bytes, this.#view, slots, this.#checksum);
     const runs: { start: number; end: number }[] = [];
     for (const { start, stored } of slots) {
       const last = runs.at(-1);
@@ -89,12 +98,14 @@ export class Mirror {
     return runs.length === 1 ? writes : [...writes, { kind: "sync", file: this.#file }];
   }
 
-  #slotsOf(entry: RingEntry): { readonly start: number; readonly stored: number }[] {
+  /** Adds the entry's slots to `slots`, and answers that. */
+  #slotsOf(entry: RingEntry, slots: StoredSlot[]): StoredSlot[] {
     const { slotBytes } = this.#geometry;
-    return Array.from({ length: entry.slots }, (_, part) => ({
-      start: this.#start(entry.ringSequence + part),
-      stored: Math.min(slotBytes, entry.stored - part * slotBytes),
-    }));
+    for (let part = 0; part < entry.slots; part++) {
+      const stored = Math.min(slotBytes, entry.stored - part * slotBytes);
+      slots.push({ start: this.#start(entry.ringSequence + part), stored });
+    }
+    return slots;
   }
 
   #start(ringSequence: number): number {

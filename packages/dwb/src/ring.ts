@@ -118,7 +118,7 @@ export class Ring {
       this.#oldest = entry.ringSequence + entry.slots;
       count++;
     }
-    this.#held.splice(0, count);
+    if (count > 0) this.#held.splice(0, count);
   }
 
   /** The newest durable image of a key, unless it is void. */
@@ -146,8 +146,10 @@ export class Ring {
   }
 
   #forget(entry: RingEntry): void {
-    const entries = this.#byKey.get(entry.key)?.filter((other) => other !== entry);
-    if (entries === undefined || entries.length === 0) this.#byKey.delete(entry.key);
-    else this.#byKey.set(entry.key, entries);
+    const entries = this.#byKey.get(entry.key);
+    const at = entries?.indexOf(entry) ?? -1;
+    if (entries === undefined || at === -1) return;
+    if (entries.length === 1) this.#byKey.delete(entry.key);
+    else entries.splice(at, 1);
   }
 }
