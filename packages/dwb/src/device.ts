@@ -61,7 +61,9 @@ export class DiskReader {
   async read(offset: number, length: number): Promise<Uint8Array | "unreadable"> {
     const { alignment } = this.#file;
     const from = offset - (offset % alignment);
-    const needed = Math.ceil((offset + length - from) / alignment) * alignment;
+    // Not by what a length in the file says: there may be less behind it, and memory is taken for what is there.
+    const end = Math.max(offset, Math.min(offset + length, this.size));
+    const needed = Math.max(1, Math.ceil((end - from) / alignment)) * alignment;
     if (this.#arena === undefined || this.#arena.bytes.length < needed) this.#arena = this.#io.arena(needed);
     try {
       const got = await this.#file.read({ arena: this.#arena, start: 0, length: needed }, from);

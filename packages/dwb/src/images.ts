@@ -63,7 +63,7 @@ export class DwbImages implements Iterable<DwbImage> {
     this.damagedSlots = scan.damagedSlots;
     this.unreadableSlots = scan.unreadableSlots;
     this.lastRingSequence = scan.slots.at(-1)?.ringSequence ?? 0;
-    this.#images = scan.geometry === undefined ? [] : assemble(scan.slots, scan.geometry);
+    this.#images = scan.geometry === undefined ? [] : assemble(scan.slots, scan.geometry, scan.size);
   }
 
   /** Images for a place, newest first. */
@@ -85,7 +85,7 @@ export class DwbImages implements Iterable<DwbImage> {
 }
 
 /** Images that count, newest first: complete, not void, and not overtaken by the ring. */
-function assemble(slots: readonly SlotOnDisk[], geometry: DwbGeometry): DwbImage[] {
+function assemble(slots: readonly SlotOnDisk[], geometry: DwbGeometry, fileBytes: number): DwbImage[] {
   const newest = slots.at(-1)?.ringSequence ?? 0;
   const byIndex = new Map(slots.map((slot) => [slotIndex(geometry, slot.ringSequence), slot]));
   const voided = new Map<bigint, number>();
@@ -98,6 +98,8 @@ function assemble(slots: readonly SlotOnDisk[], geometry: DwbGeometry): DwbImage
     // turn behind the newest one was released, and its place on the disk given away, even where that write never got there.
     // A void slot may have been overwritten by then, so believing the image could bring back what was void.
     if (slot.ringSequence + geometry.slots <= newest) continue;
+    // The zeros at an image's end are not stored: by what it states, a few bytes could ask for gigabytes of memory.
+    if (slot.length > fileBytes) continue;
     const stored = storedBytes(slot, byIndex, geometry);
     if (stored !== undefined) images.push(new DwbImage(slot, stored));
   }

@@ -219,7 +219,7 @@ async function tearOf(end: EndOfLog): Promise<Tear> {
   if (tail.headers.length === 0) return { ...found, frames: [] };
   const disk = await openDisk(access, file.path);
   try {
-    const frames = await intactFrames(disk, identityOf(preamble), tail.headers, access.io.checksum);
+    const frames = await intactFrames(disk, identityOf(preamble, disk), tail.headers, access.io.checksum);
     return { ...found, frames };
   } finally {
     await disk.close();

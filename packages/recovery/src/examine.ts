@@ -240,7 +240,6 @@ async function scanRun(
   for (const [i, walked] of run.entries()) {
     const { file, preamble } = walked;
     const next = run[i + 1]?.preamble;
-    const identity = identityOf(preamble);
     const disk = await openDisk(access, file.path).catch((error: unknown) => {
       if (error instanceof IoError && error.code === "IO_NOT_FOUND") return undefined;
       throw error;
@@ -254,6 +253,7 @@ async function scanRun(
       });
       break;
     }
+    const identity = identityOf(preamble, disk);
     try {
       const scan = await scanSegment({
         file: disk,

@@ -139,7 +139,7 @@ export class FrameFeed {
       Math.ceil((this.#options.chunkBytes ?? CHUNK_BYTES) / SMALLEST_CHUNK_BYTES) * SMALLEST_CHUNK_BYTES;
     const chunkBytes = Math.max(SMALLEST_CHUNK_BYTES, asked);
     const options = { checksum: io.checksum, chunkBytes, ahead: true };
-    const scanner = new FrameScanner(file, identityOf(ref.preamble), startOf(ref.preamble), options);
+    const scanner = new FrameScanner(file, identityOf(ref.preamble, file), startOf(ref.preamble), options);
     this.#open = { ref, file, scanner };
     return this.#open;
   }

@@ -309,7 +309,7 @@ export class LogReader implements LogView {
     if (disk === undefined) return undefined;
     for (const image of segment.overlay ?? []) disk.overlay(image);
     const options = { checksum: this.#io.checksum, chunkBytes: CHUNK_BYTES, ahead: false };
-    const scanner = new FrameScanner(disk, identityOf(segment.preamble), tip, options);
+    const scanner = new FrameScanner(disk, identityOf(segment.preamble, disk), tip, options);
     try {
       for (;;) {
         const chunk = await scanner.next(next?.preamble.previousFrameNumber);

@@ -55,9 +55,14 @@ export interface ScanTask {
   readonly onFrame: (header: FrameHeader) => void;
 }
 
-export function identityOf(preamble: Preamble): SegmentIdentity {
+/**
+ * What `file` holds of the segment. Not more of it than there is, whatever its size is stated to be: by that alone, reading would go on
+ * for as many blocks as a number can count, and take the memory of a frame as long as a header says.
+ */
+export function identityOf(preamble: Preamble, file: DiskFile): SegmentIdentity {
   const { logId, sequence, blockBytes, segmentBytes } = preamble;
-  return { logId, sequence, blockBytes, segmentBytes };
+  const there = file.size - (file.size % blockBytes);
+  return { logId, sequence, blockBytes, segmentBytes: Math.min(segmentBytes, there) };
 }
 
 /** Where the first frame of a segment goes. */
