@@ -65,8 +65,9 @@ struct flock WholeFile(short type) {
 
 }  // namespace
 
+// O_NONBLOCK: nothing is read or written, and a pipe of that name is not waited for until somebody opens its other end.
 Failure FileLock::Take(const std::string& path, std::unique_ptr<FileLock>* out) {
-  const int fd = OpenRetrying(path, O_RDWR | O_CREAT);
+  const int fd = OpenRetrying(path, O_RDWR | O_CREAT | O_NONBLOCK);
   if (fd < 0) return Failed(errno, "open", "open");
   struct flock range = WholeFile(F_WRLCK);
   if (fcntl(fd, F_OFD_SETLK, &range) != 0) {
@@ -80,7 +81,7 @@ Failure FileLock::Take(const std::string& path, std::unique_ptr<FileLock>* out) 
 
 Failure FileLock::Held(const std::string& path, bool* held) {
   *held = false;
-  const int fd = OpenRetrying(path, O_RDONLY);
+  const int fd = OpenRetrying(path, O_RDONLY | O_NONBLOCK);
   if (fd < 0) return errno == ENOENT ? Failure() : Failed(errno, "open", "open");
   struct flock range = WholeFile(F_WRLCK);
   const int result = fcntl(fd, F_OFD_GETLK, &range);
@@ -102,7 +103,7 @@ void FileLock::Release() {
 #else
 
 Failure FileLock::Take(const std::string& path, std::unique_ptr<FileLock>* out) {
-  const int fd = OpenRetrying(path, O_RDWR | O_CREAT);
+  const int fd = OpenRetrying(path, O_RDWR | O_CREAT | O_NONBLOCK);
   if (fd < 0) return Failed(errno, "open", "open");
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const Failure failure = Failed(errno, "lock", "flock");
@@ -115,7 +116,7 @@ Failure FileLock::Take(const std::string& path, std::unique_ptr<FileLock>* out) 
 
 Failure FileLock::Held(const std::string& path, bool* held) {
   *held = false;
-  const int fd = OpenRetrying(path, O_RDONLY);
+  const int fd = OpenRetrying(path, O_RDONLY | O_NONBLOCK);
   if (fd < 0) return errno == ENOENT ? Failure() : Failed(errno, "open", "open");
   // flock can only be asked by trying. Shared, and for an instant: two that ask don't get in each other's way.
   Failure failure;
