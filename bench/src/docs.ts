@@ -70,6 +70,9 @@ function run({ date, machine, plan, leftOut }: Results, file: string): string {
     `${plan.rounds} rounds of ${plan.roundMs} ms for each side. Load average before the run: ${loadAverage.toFixed(1)}.`,
     `All figures, round by round: [${path.basename(file)}](${file}).`,
   ];
+  if (loadAverage > 1 || plan.rounds < 5) {
+    lines.push("**Few rounds, or a busy machine: compare nothing by these figures but what counts bytes.**");
+  }
   if (leftOut.length > 0) lines.push(`Left out: ${leftOut.join("; ")}.`);
   return `${lines.join("\n")}\n`;
 }

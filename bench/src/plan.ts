@@ -5,7 +5,7 @@ const MIB = 1024 * 1024;
 export const PLAN: Plan = {
   rounds: 7,
   roundMs: 200,
-  arrivalMs: 500,
+  arrivalMs: 400,
   segmentBytes: 128 * MIB,
   appends: 400_000,
   openBytes: 1024 * MIB,

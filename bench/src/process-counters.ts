@@ -19,7 +19,7 @@ export function usedSince(
   after: ProcessCounters,
   records: number,
   payloadBytes: number,
-): Figures {
+): Pick<Figures, "writtenPerByte"> & Required<Pick<Figures, "cpuUsPerRecord">> {
   const cpuUsPerRecord = (after.cpuUs - before.cpuUs) / records;
   if (before.written === undefined || after.written === undefined) return { cpuUsPerRecord };
   return { cpuUsPerRecord, writtenPerByte: (after.written - before.written) / (records * payloadBytes) };

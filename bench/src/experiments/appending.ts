@@ -1,5 +1,6 @@
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
 import { payloadsOf } from "../payloads.js";
+import { processCounters, usedSince } from "../process-counters.js";
 import type { Round, Side } from "../round.js";
 import { StonewalStore, stonewal } from "../stores/stonewal.js";
 
@@ -53,10 +54,12 @@ async function appendRound(
 ): Promise<Round> {
   const payloads = payloadsOf(PAYLOAD_BYTES);
   await log.freshSegment();
+  const before = await processCounters();
   const start = performance.now();
   for (let count = 0; count < records; count += 1) append(payloads());
   const milliseconds = performance.now() - start;
+  const { cpuUsPerRecord } = usedSince(before, await processCounters(), records, PAYLOAD_BYTES);
   await log.wal.sync();
   const perSecond = (records / milliseconds) * 1000;
-  return { figures: { perSecond, bytesPerSecond: perSecond * PAYLOAD_BYTES } };
+  return { figures: { perSecond, bytesPerSecond: perSecond * PAYLOAD_BYTES, cpuUsPerRecord } };
 }

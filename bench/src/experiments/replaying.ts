@@ -1,6 +1,7 @@
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
 import { FLOOR } from "../floor.js";
 import { payloadsOf } from "../payloads.js";
+import { processCounters, usedSince } from "../process-counters.js";
 import type { CaseResult } from "../results.js";
 import type { Side } from "../round.js";
 import { segmentFiles } from "../segment-files.js";
@@ -89,11 +90,13 @@ function replaySide(
   return {
     name,
     round: async () => {
+      const before = await processCounters();
       const start = performance.now();
       const count = await replay();
       const milliseconds = performance.now() - start;
+      const { cpuUsPerRecord } = usedSince(before, await processCounters(), records, payloadBytes);
       if (count !== records) throw new Error(`${name} has ${count} records, not ${records}`);
-      return { figures: replayFigures(records, payloadBytes, milliseconds) };
+      return { figures: { ...replayFigures(records, payloadBytes, milliseconds), cpuUsPerRecord } };
     },
   };
 }
