@@ -1,0 +1,122 @@
+import type { FaultRule, SimDisk } from "@stonewal/io-sim";
+import { describe, expect, test } from "vitest";
+import type { WalOptions } from "../src/index.js";
+import { bytes, makeDisk, openOn, textsOf, turns } from "./support/sim-log.js";
+
+/** A device that does something else than it says, once: the promise is that it is put right or refused, never that a record is silently missing. */
+
+const COMMITS = 14;
+const OPTIONS: Partial<WalOptions> = { idleMs: 100, segmentBytes: 524_288 };
+
+/** Commits, and lets the log fall quiet, so that the last commit has a witness. The acknowledged texts. */
+async function life(disk: SimDisk, options: Partial<WalOptions>, fault: FaultRule, closed: boolean) {
+  const wal = await openOn(disk, { ...OPTIONS, ...options });
+  const struck = disk.fail(fault);
+  const acknowledged: string[] = [];
+  for (let i = 0; i < COMMITS; i += 1) {
+    const text = `${i}`.repeat(1 + (i % 4) * 2500);
+    acknowledged.push(`${await wal.commit({ payload: bytes(text) })}:${text}`);
+  }
+  await turns();
+  disk.advance(101);
+  await turns();
+  if (closed) await wal.close();
+  struck.cancel();
+  disk.crash("none");
+  return { acknowledged, struck: struck.struck };
+}
+
+/** All that was acknowledged, or why not, by its code; then nothing on the disk may have changed. */
+async function outcome(
+  disk: SimDisk,
+  options: Partial<WalOptions>,
+  acknowledged: readonly string[],
+): Promise<string> {
+  const before = disk.files();
+  try {
+    const wal = await openOn(disk, { ...OPTIONS, ...options });
+    expect(await textsOf(wal)).toEqual(acknowledged);
+    await wal.close();
+    return "whole";
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === undefined) throw error;
+    for (const [path, content] of before) expect(Buffer.compare(disk.fileBytes(path), content), path).toBe(0);
+    return code;
+  }
+}
+
+async function everyWrite(
+  effect: FaultRule["effect"] & string,
+  path: RegExp,
+  options: Partial<WalOptions>,
+): Promise<Record<string, number>> {
+  const seen: Record<string, number> = {};
+  for (const closed of [true, false]) {
+    for (let nth = 1; ; nth += 1) {
+      const disk = makeDisk({ seed: nth });
+      const { acknowledged, struck } = await life(
+        disk,
+        options,
+        { operation: "write", effect, path, nth },
+        closed,
+      );
+      if (struck === 0) break;
+      const code = await outcome(disk, options, acknowledged);
+      seen[code] = (seen[code] ?? 0) + 1;
+    }
+  }
+  return seen;
+}
+
+const RING = { mode: "direct", slots: 64, slotBytes: 16_384 } as const;
+
+describe.each(["lost", "misdirected", "rot"] as const)("one write of the log that is %s", (effect) => {
+  test("without a double-write buffer: refused, or nothing is missing; never fewer records", async () => {
+    const seen = await everyWrite(effect, /\.wal$/, { dwb: "off" });
+    expect(seen.WAL_CORRUPT).toBeGreaterThan(COMMITS);
+    expect(Object.keys(seen).filter((code) => !/^(whole|WAL_CORRUPT)$/.test(code))).toEqual([]);
+  });
+
+  test("with one: put back, and nothing is missing", async () => {
+    const seen = await everyWrite(effect, /\.wal$/, { dwb: RING });
+    expect(Object.keys(seen)).toEqual(["whole"]);
+    expect(seen.whole).toBeGreaterThan(2 * COMMITS);
+  });
+
+  test("of the double-write buffer itself it costs no record", async () => {
+    expect(Object.keys(await everyWrite(effect, /dwb$/, { dwb: RING }))).toEqual(["whole"]);
+  });
+});
+
+test("a read that returns what was there before, once, at any read of an opening: refused, or nothing is missing", async () => {
+  const none: FaultRule = { operation: "write", path: /nothing/ };
+  for (const dwb of ["off", RING] as const) {
+    const disk = makeDisk({ staleBlocks: true });
+    const { acknowledged } = await life(disk, { dwb }, none, true);
+    for (let nth = 1; ; nth += 1) {
+      const copy = disk.clone();
+      const fault = copy.fail({ operation: "read", effect: "stale", nth });
+      await outcome(copy, { dwb }, acknowledged);
+      if (fault.struck === 0) break;
+      expect(nth).toBeLessThan(500);
+    }
+  }
+});
+
+test("a folio that the kernel writes back whole and a cut tears, with acknowledged frames in it: the double-write buffer puts them back", async () => {
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const disk = makeDisk({ seed, folioBytes: 65_536 });
+    const options = { ...OPTIONS, direct: false, dwb: { ...RING, mode: "buffered" } } as const;
+    const wal = await openOn(disk, options);
+    const acknowledged: string[] = [];
+    for (let i = 0; i < 8; i += 1)
+      acknowledged.push(`${await wal.commit({ payload: bytes(`r${i}`) })}:r${i}`);
+    disk.crashAfter(1 + (seed % 12));
+    await wal.commit({ payload: bytes("in flight") }).catch(() => undefined);
+    disk.crash();
+    const again = await openOn(disk, options);
+    expect((await textsOf(again)).slice(0, acknowledged.length)).toEqual(acknowledged);
+    disk.crash();
+  }
+});
