@@ -1,5 +1,5 @@
 import { HistoryFailure } from "./failure.js";
-import { failingCalls, harmlessFaults, noFaults } from "./faults.js";
+import { failingCalls, harmlessFaults, noFaults, oneLie } from "./faults.js";
 import { type End, type Flavour, planOf } from "./plan.js";
 import { History, type Surroundings } from "./run-history.js";
 
@@ -27,6 +27,21 @@ export const CAMPAIGNS = {
   "full disk": { ...ORDINARY, lives: 3, fullDisk: 1, ends: EVERY_END },
   /** A block of acknowledged data is damaged, in a copy of what a life has left. */
   damage: { ...ORDINARY, lives: 2, ends: EVERY_END, damages: 3, scrutiny: 1000 },
+  /** The device lies once in a life: a write or sync that it reports and has not done, a write or read of the wrong place, a wrong bit. */
+  "lying device": {
+    ...ORDINARY,
+    lives: 3,
+    ends: EVERY_END,
+    faults: oneLie,
+    scrutiny: Number.POSITIVE_INFINITY,
+  },
+  /** The kernel writes a log back by the folio, and a cut tears what was acknowledged long ago. */
+  "torn folios": {
+    ...ORDINARY,
+    scrutiny: Number.POSITIVE_INFINITY,
+    disk: "folios",
+    mode: { log: "buffered" },
+  },
 } as const satisfies Record<string, Flavour>;
 
 export type CampaignName = keyof typeof CAMPAIGNS;

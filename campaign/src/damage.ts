@@ -40,7 +40,9 @@ export async function damageCopies(disk: SimDisk, setting: DamageSetting): Promi
   try {
     const outcome = await runOn(damaged, openDamaged(damaged, setting));
     setting.tally.add(`${kind} in ${what}: ${outcome}`);
-    if (outcome !== "kept" && costsNothing(damage, what))
+    // A buffer without its header in which there is nothing else to know it by is left alone: it may be somebody's other file.
+    const unknown = what === "dwb" && outcome === "DWB_DAMAGED";
+    if (outcome !== "kept" && !unknown && costsNothing(damage, what))
       throw new Error(`the log is refused (${outcome}), and this costs no record`);
   } catch (error) {
     const { message } = error as Error;

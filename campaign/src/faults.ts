@@ -60,6 +60,28 @@ const HARMLESS: readonly ((random: Random) => FaultRule)[] = [
   }),
 ];
 
+/** What a device does without saying so: no back end can see it. */
+export function isLie({ effect }: FaultRule): boolean {
+  return effect === "lost" || effect === "misdirected" || effect === "rot" || effect === "stale";
+}
+
+const LIES: readonly ((random: Random) => FaultRule)[] = [
+  (random) => ({ operation: "write", effect: "lost", nth: 1 + random.below(80) }),
+  (random) => ({ operation: "write", effect: "misdirected", nth: 1 + random.below(80) }),
+  (random) => ({ operation: "write", effect: "rot", nth: 1 + random.below(80) }),
+  (random) => ({
+    operation: random.pick(["sync", "syncDirectory"]),
+    effect: "lost",
+    nth: 1 + random.below(20),
+  }),
+  (random) => ({ operation: "read", effect: random.pick(["rot", "stale"]), nth: 1 + random.below(40) }),
+];
+
+/** One lie of a device that is honest otherwise. */
+export function oneLie(random: Random): readonly FaultRule[] {
+  return [random.pick(LIES)(random)];
+}
+
 export const noFaults = (): readonly FaultRule[] => [];
 
 export function harmlessFaults(random: Random): readonly FaultRule[] {

@@ -204,7 +204,8 @@ export class Ledger {
     for (const record of recovered)
       assert.ok(this.wasAttempted(record), `LSN ${record.lsn} is delivered with bytes that nobody wrote`);
     this.#checkPayloads(recovered);
-    const missing = Math.max(0, this.#durableLsn - (nextLsn - 1));
+    const wasCut = nextLsn - 1 === this.#cut;
+    const missing = wasCut ? 0 : Math.max(0, this.#durableLsn - (nextLsn - 1));
     this.#goOnFrom(nextLsn - 1);
     return missing;
   }

@@ -89,5 +89,13 @@ export const LARGE_BLOCKS: ModeOptions = {
 export const DISKS = {
   ordinary: {},
   "4K sectors": { sectorBytes: 4096 },
+  folios: { folioBytes: 65_536 },
   "untorn writes": { untornWriteBytes: { min: 4096, max: 65_536 } },
 } satisfies Record<string, SimDiskOptions>;
+
+/** Those on which a crash takes nothing that was synced. */
+export const SOUND_DISKS = [
+  "ordinary",
+  "4K sectors",
+  "untorn writes",
+] as const satisfies (keyof typeof DISKS)[];

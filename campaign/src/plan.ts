@@ -1,5 +1,13 @@
 import type { FaultRule } from "@stonewal/io-sim";
-import { DISKS, describeMode, type LogMode, type Mode, pickLogMode, pickMode } from "./modes.js";
+import {
+  type DISKS,
+  describeMode,
+  type LogMode,
+  type Mode,
+  pickLogMode,
+  pickMode,
+  SOUND_DISKS,
+} from "./modes.js";
 import { Random } from "./random.js";
 
 /** One call on the log. A fraction (`at`) stands for a place in what is there then; so steps can be left out, and the rest still makes sense. */
@@ -54,7 +62,7 @@ export interface Flavour {
   readonly ends: readonly End[];
   /** How often each life's end is damaged. */
   readonly damages: number;
-  /** One life in so many is looked at closely. */
+  /** One life in so many is looked at closely; Infinity: none. */
   readonly scrutiny: number;
   /** Instead of what the seed picks. */
   readonly mode?: Partial<Mode>;
@@ -64,7 +72,7 @@ export interface Flavour {
 export function planOf(seed: number, flavour: Flavour): Plan {
   const random = new Random(seed);
   const crashPolicy = random.pick(["random", "random", "random", "none", "all"] as const);
-  const disk = flavour.disk ?? random.pick(Object.keys(DISKS) as (keyof typeof DISKS)[]);
+  const disk = flavour.disk ?? random.pick(SOUND_DISKS);
   const log = pickLogMode(random);
   const lives = Array.from({ length: flavour.lives }, () => planLife(random, flavour));
   return { seed, disk, crashPolicy, log, lives };
@@ -86,7 +94,7 @@ function planLife(random: Random, flavour: Flavour): Life {
     ...(early ? { crashAfter: boundaries } : {}),
     faults: flavour.faults(random),
     damages: Array.from({ length: flavour.damages }, () => random.below(2 ** 30)),
-    ...(random.oneIn(flavour.scrutiny) ? { scrutiny: random.below(2 ** 30) } : {}),
+    ...(random.below(flavour.scrutiny) === 0 ? { scrutiny: random.below(2 ** 30) } : {}),
     reopened: random.pick(["close", "crash"] as const),
   };
 }

@@ -3,12 +3,12 @@ import type { IoBackend } from "@stonewal/io";
 import { SimDisk } from "@stonewal/io-sim";
 import { openLog, type Wal } from "@stonewal/writer";
 import { damageCopies } from "./damage.js";
-import { isNoSpace, isProcessEnd, isTyped } from "./errors.js";
-import { isHarmless } from "./faults.js";
+import { codeOf, isNoSpace, isProcessEnd, isTyped } from "./errors.js";
+import { isHarmless, isLie } from "./faults.js";
 import { type Delivered, Ledger } from "./ledger.js";
 import { runOn } from "./machine-time.js";
 import { DISKS, optionsOf } from "./modes.js";
-import type { Life, Plan } from "./plan.js";
+import type { End, Life, Plan } from "./plan.js";
 import { scrutinise } from "./scrutiny.js";
 import { Session } from "./session.js";
 import { Tally } from "./tally.js";
@@ -35,16 +35,22 @@ export class History {
   readonly #wrap: (io: IoBackend) => IoBackend;
   readonly #ledger = new Ledger();
   #mark = 0;
+  /** Some frame of this life went to the log alone. */
+  #unprotected = false;
+  /** The device has lied, or torn what it had been told to keep: from then on the log may be refused. */
+  #harmed = false;
 
   constructor(plan: Plan, { wrap = (io) => io }: Surroundings = {}) {
     this.#plan = plan;
     this.#wrap = wrap;
     this.disk = new SimDisk({ ...DISKS[plan.disk], seed: plan.seed, crashPolicy: plan.crashPolicy });
+    // A crash on it may tear what was synced.
+    this.#harmed = plan.disk === "folios";
   }
 
   /** Rejects with the first promise that the log has broken. */
   async run(): Promise<void> {
-    for (const life of this.#plan.lives) await this.#live(life);
+    for (const life of this.#plan.lives) if ((await this.#live(life)) === "refused") break;
     if (this.disk.violations.length > 0) throw this.disk.violations[0] as Error;
     this.tally.add("histories");
   }
@@ -54,12 +60,15 @@ export class History {
     return openLog({ io: this.#wrap(this.disk.mount()), directory: DIRECTORY, ...options });
   }
 
-  async #live(life: Life): Promise<void> {
+  async #live(life: Life): Promise<"kept" | "refused"> {
     const { disk, tally } = this;
     const faults = life.faults.map((rule) => ({ rule, fault: disk.fail(rule) }));
-    const opened = await this.#work(life, () =>
-      faults.some(({ rule, fault }) => !isHarmless(rule) && fault.struck > 0),
-    );
+    const struck = (): boolean => {
+      this.#harmed ||= faults.some(({ rule, fault }) => isLie(rule) && fault.struck > 0);
+      return this.#harmed || faults.some(({ rule, fault }) => !isHarmless(rule) && fault.struck > 0);
+    };
+    const opened = await this.#work(life, struck);
+    struck();
     for (const { rule, fault } of faults) {
       tally.add(`${rule.operation} ${rule.effect ?? rule.errno ?? "EIO"}`, fault.struck);
       fault.cancel();
@@ -71,7 +80,17 @@ export class History {
       await runOn(disk, scrutinise(disk, DIRECTORY, this.#ledger, life.scrutiny));
       tally.add("recoveries looked at closely");
     }
-    await this.#judge(life);
+    return this.#judge(life);
+  }
+
+  /** Compares what was recovered with the ledger. */
+  #settle(found: readonly Delivered[], nextLsn: number, end?: End): void {
+    // Of a log that was closed every record has a witness behind it, and one lie can't take both. Of copied frames a torn folio takes one of two.
+    const witnessed = end?.startsWith("close") === true;
+    const copied = this.#plan.disk === "folios" && !this.#unprotected;
+    if (!this.#harmed || witnessed || copied) this.#ledger.settle(found, nextLsn);
+    else if (this.#ledger.settleAfterLoss(found, nextLsn) > 0)
+      this.tally.add("lost: nothing bore witness of it");
   }
 
   /** One process, from opening the log to its end. Answers whether it had the log open. */
@@ -95,7 +114,9 @@ export class History {
       let wal: Wal | undefined;
       try {
         wal = await this.#open(life);
-        this.#ledger.settle(await recovered(wal), wal.nextLsn);
+        const found = await recovered(wal);
+        struck();
+        this.#settle(found, wal.nextLsn);
         session = new Session(disk, wal, this.#ledger, DIRECTORY, isDead, () => (this.#mark += 1));
         await session.run(life.steps);
         if (life.end.startsWith("close")) await session.close();
@@ -124,28 +145,36 @@ export class History {
       isDead,
     });
     session?.observe();
+    this.#unprotected = (session?.unprotectedFrames ?? 0) > 0;
     for (const error of session?.failures ?? []) if (!excused(error)) throw error;
     tally.add(`ended by ${life.end}`);
     return session !== undefined;
   }
 
   /** The log is opened with nothing in its way: it has to be there. */
-  async #judge(life: Life): Promise<void> {
+  async #judge(life: Life): Promise<"kept" | "refused"> {
     const { disk, tally } = this;
     const judgement = async () => {
       const wal = await this.#open(life);
       const found = await recovered(wal);
-      this.#ledger.settle(found, wal.nextLsn);
+      this.#settle(found, wal.nextLsn, life.end);
       tally.add("records recovered", found.length);
       disk.capacityBytes = Number.POSITIVE_INFINITY;
       if (life.reopened === "close") await wal.close();
       disk.crash();
     };
-    await runOn(disk, judgement());
+    try {
+      await runOn(disk, judgement());
+    } catch (error) {
+      if (!this.#harmed || !isTyped(error)) throw error;
+      tally.add(`refused: ${codeOf(error)}`);
+      return "refused";
+    }
     for (const seed of life.damages) {
       const options = optionsOf(this.#plan.log, life.mode);
       await damageCopies(disk, { directory: DIRECTORY, options, ledger: this.#ledger, seed, tally });
     }
     assert.equal(disk.violations.length, 0, disk.violations[0]?.message);
+    return "kept";
   }
 }

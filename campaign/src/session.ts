@@ -51,6 +51,10 @@ export class Session {
     this.#ledger.acknowledge(durableLsn);
   }
 
+  get unprotectedFrames(): number {
+    return this.#wal.stats().unprotectedFrames;
+  }
+
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       if (this.#isDead()) return;

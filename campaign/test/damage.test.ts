@@ -15,3 +15,25 @@ test("one damaged block, or a file cut short or missing: everything acknowledged
     /dwb: kept/,
   );
 });
+
+test("a device that lies once: what was acknowledged is there or its loss is said, unless it was the very last and nothing bore witness yet; nothing comes back that nobody wrote", {
+  timeout: 300_000,
+}, async () => {
+  const counts = await runSeeds("lying device", 150);
+  expectAll(
+    counts,
+    /write lost/,
+    /write misdirected/,
+    /write rot/,
+    /sync lost/,
+    /read stale/,
+    /refused: WAL_CORRUPT/,
+  );
+});
+
+test("a folio torn by the kernel's write-back: what was acknowledged comes back from its copy, or the opening is refused; without copies the last commits may be lost", {
+  timeout: 300_000,
+}, async () => {
+  const counts = await runSeeds("torn folios", 120);
+  expectAll(counts, /refused: WAL_CORRUPT/);
+});
