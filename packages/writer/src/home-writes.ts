@@ -15,7 +15,7 @@ export interface HomeWritesOptions {
   readonly io: IoBackend;
   readonly protection: Protection;
   readonly counters: Counters;
-  /** The file of the active segment: nothing is ever left to be written to an earlier one. */
+  /** The file of the active segment. */
   readonly file: () => IoFile;
   /** Bytes that wait before a chain is begun, however empty the ring is. */
   readonly chainBytes: number;
@@ -39,6 +39,7 @@ const GATHER_UP_TO_BYTES = 64 * 1024;
 
 /** What one chain writes home: frames that lie one behind the other in one segment. */
 class Batch {
+  readonly file: IoFile;
   readonly writes: { arena: Arena; start: number; length: number; offset: number }[] = [];
   readonly tickets: DwbTicket[] = [];
   /** Frames whose memory is in use until they are written. */
@@ -49,6 +50,10 @@ class Batch {
   last: SealedFrame | undefined;
   #gather: Arena | undefined;
   #gathered = 0;
+
+  constructor(file: IoFile) {
+    this.file = file;
+  }
 
   add(frame: SealedFrame, ticket: DwbTicket, gather: () => Arena): void {
     const { paddedLength, arena } = frame;
@@ -69,7 +74,7 @@ class Batch {
     this.#gather ??= gather();
     this.#gather.bytes.set(arena.bytes.subarray(0, paddedLength), this.#gathered);
     const write = this.writes.at(-1);
-    if (write?.arena === this.#gather) write.length += paddedLength;
+    if (write?.arena === this.#gather && write.offset + write.length === offset) write.length += paddedLength;
     else this.writes.push({ arena: this.#gather, start: this.#gathered, length: paddedLength, offset });
     this.#gathered += paddedLength;
   }
@@ -87,7 +92,7 @@ class Batch {
  */
 export class HomeWrites {
   readonly #options: HomeWritesOptions;
-  #waiting = new Batch();
+  #waiting: Batch | undefined;
   #inFlight: Promise<void> | undefined;
   #point: HomePoint;
   /** Frames ever added, and those of them that are at home. */
@@ -119,6 +124,7 @@ export class HomeWrites {
 
   /** Takes over a frame that is durable in the DWB, in the slots of `ticket`. */
   add(frame: SealedFrame, ticket: DwbTicket): void {
+    this.#waiting ??= new Batch(this.#options.file());
     const batch = this.#waiting;
     batch.add(frame, ticket, () => this.#arenas.pop() ?? this.#options.io.arena(GATHER_BYTES));
     this.#added += 1;
@@ -128,15 +134,15 @@ export class HomeWrites {
 
   /** Begins a chain if it is worth one, or else soon. */
   #consider(): void {
-    if (this.#isDue()) this.start();
-    else if (this.#inFlight === undefined && this.#waiting.frames > 0 && !this.#stopped) {
+    if (this.#waiting === undefined) return;
+    if (this.#isDue(this.#waiting)) this.start();
+    else if (this.#inFlight === undefined && !this.#stopped) {
       this.#timer ??= this.#options.io.clock.after(DELAY_MS, () => this.start());
     }
   }
 
   /** Half of the ring goes home while the other half fills. */
-  #isDue(): boolean {
-    const { slots, bytes } = this.#waiting;
+  #isDue({ slots, bytes }: Batch): boolean {
     return 2 * slots >= this.#options.protection.slots || bytes >= this.#options.chainBytes;
   }
 
@@ -152,11 +158,11 @@ export class HomeWrites {
 
   /** Begins to write what waits. Does nothing while a chain is in flight. */
   start(): void {
-    if (this.#inFlight !== undefined || this.#failure !== undefined || this.#waiting.frames === 0) return;
+    const batch = this.#waiting;
+    if (this.#inFlight !== undefined || this.#failure !== undefined || batch === undefined) return;
     this.#timer?.cancel();
     this.#timer = undefined;
-    const batch = this.#waiting;
-    this.#waiting = new Batch();
+    this.#waiting = undefined;
     this.#inFlight = this.#write(batch);
   }
 
@@ -183,8 +189,7 @@ export class HomeWrites {
   }
 
   /** A single write carries its own sync. Several are synced together. */
-  #stepsOf({ writes }: Batch): Step[] {
-    const file = this.#options.file();
+  #stepsOf({ file, writes }: Batch): Step[] {
     const durable = writes.length === 1;
     const steps = writes.map(({ offset, ...region }): Step => {
       return { kind: "write", file, region: region satisfies Region, offset, durable };

@@ -314,6 +314,22 @@ describe("moving the ends", () => {
     await again.close();
   });
 
+  test("a cut that leaves nothing brings home first what it cuts away: no home write comes into the new segment", async () => {
+    const disk = makeDisk({ crashPolicy: "none" });
+    const wal = await openByDwb(disk);
+    await commitAll(wal, ["a", "b", "c"]);
+    await wal.truncateAfter(0);
+    await commitAll(wal, ["A", "B"]);
+    await settle(disk);
+    await wal.close();
+    disk.crash();
+    await remove(disk, DWB);
+    const again = await openOn(disk, { dwb: "off" });
+    expect(await textsOf(again)).toEqual(["1:A", "2:B"]);
+    expect(again.recovery?.repaired).toEqual([]);
+    await again.close();
+  });
+
   test("the way a log acknowledges may change at every open, after a crash too", async () => {
     const disk = makeDisk({ crashPolicy: "none" });
     const ways = [BY_DWB, {}, { dwb: "off" }, BY_DWB, { dwb: "off" }, BY_DWB] as const;
