@@ -417,6 +417,8 @@ export class Wal {
 
   #progress(): void {
     this.#room.retry();
+    // What somebody waits for may be in use until it is home.
+    if (this.#assembler.lacks === "memory") this.#home.start();
     this.#notifyChanged();
     this.#witnesses.postponeIdle();
   }

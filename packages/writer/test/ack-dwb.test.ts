@@ -78,20 +78,21 @@ describe("a commit", () => {
   test("keeps its slot until its place in the log is synced: a ring that is full waits for that", async () => {
     const disk = makeDisk({ crashPolicy: "none" });
     const wal = await openByDwb(disk, { dwb: { slots: 4 } });
-    // Nothing of the log reaches the disk from here on, and no slot may be used twice.
     const slow = disk.fail({
       operation: "sync",
       path: /\.wal$/,
       effect: "slow",
       times: Number.POSITIVE_INFINITY,
     });
-    const texts = Array.from({ length: 40 }, (_, i) => `r${i}`);
-    await commitAll(wal, texts);
+    for (let i = 1; i <= 24; i += 1) {
+      await commitAll(wal, [`r${i}`]);
+      const copy = disk.clone();
+      copy.crash();
+      const again = await openByDwb(copy);
+      expect(await textsOf(again)).toEqual(Array.from({ length: i }, (_, at) => `${at + 1}:r${at + 1}`));
+    }
     expect(slow.struck).toBeGreaterThan(5);
-    disk.crash();
-    const again = await openByDwb(disk);
-    expect(await textsOf(again)).toEqual(texts.map((text, i) => `${i + 1}:${text}`));
-    await again.close();
+    await wal.close();
   });
 
   test("of a frame larger than the ring is acknowledged by the log, behind everything before it", async () => {
@@ -150,10 +151,36 @@ describe("a commit", () => {
     await expect(openOn(makeDisk(), wrong)).rejects.toMatchObject({ code: "WAL_ARGUMENT" });
   });
 
-  test("that waits for memory gets it back from home writes, and does not wait for ever", async () => {
-    const wal = await openByDwb(makeDisk(), { dwb: { slots: 64, slotBytes: 65_536 } });
+  test("larger than what is put side by side is written home from its own memory, which nobody else gets before", async () => {
+    const disk = makeDisk({ crashPolicy: "none" });
+    // Room for three frames: whoever appends the fourth gets the memory that a home write gives back.
+    const wal = await openByDwb(disk, { segmentBytes: 1 << 20, frameBytes: 131_072, bufferBytes: 400_000 });
+    const slow = disk.fail({ operation: "write", path: /\.wal$/, effect: "slow", times: 100 });
+    const payloads = Array.from({ length: 20 }, (_, i) => new Uint8Array(100_000).fill(i + 1));
+    for (const payload of payloads) await wal.commit({ payload });
+    expect(slow.struck).toBeGreaterThan(5);
+    await wal.close();
+    disk.crash();
+    await remove(disk, DWB);
+    const again = await openOn(disk, { dwb: "off", segmentBytes: 1 << 20 });
+    let lsn = 0;
+    for await (const record of again.read()) {
+      expect(Buffer.compare(record.payload, payloads[lsn] as Uint8Array)).toBe(0);
+      lsn += 1;
+    }
+    expect(lsn).toBe(payloads.length);
+    expect(disk.violations).toEqual([]);
+    await again.close();
+  });
+
+  test("is refused where there is no room, and ready() resolves when home writes have made some", async () => {
+    const wal = await openByDwb(makeDisk(), {
+      segmentBytes: 1 << 20,
+      frameBytes: 131_072,
+      bufferBytes: 400_000,
+    });
     for (let round = 0; round < 4; round += 1) {
-      expect(fill(wal, 30_000).code).toBe("WAL_BACKPRESSURE");
+      expect(fill(wal, 100_000).code).toBe("WAL_BACKPRESSURE");
       await wal.ready();
     }
     await wal.sync();
