@@ -69,7 +69,7 @@ export async function runHistory(
   try {
     await history.run();
   } catch (error) {
-    throw new HistoryFailure(campaign, plan, surroundings, error, history.disk.trace);
+    throw new HistoryFailure(campaign, plan, surroundings, error, history.disk);
   }
   history.tally.add("crashes", history.disk.crashes);
   return { counts: history.tally.counts, trace: history.disk.trace };

@@ -1,3 +1,4 @@
+import { describeFault, type SimDisk } from "@stonewal/io-sim";
 import { describePlan, type Plan, smallerPlans } from "./plan.js";
 import { History, type Surroundings } from "./run-history.js";
 
@@ -10,29 +11,23 @@ export class HistoryFailure extends Error {
   readonly #plan: Plan;
   readonly #campaign: string;
   readonly #surroundings: Surroundings;
-  readonly #trace: readonly string[];
+  readonly #disk: SimDisk;
 
-  constructor(
-    campaign: string,
-    plan: Plan,
-    surroundings: Surroundings,
-    cause: unknown,
-    trace: readonly string[],
-  ) {
+  constructor(campaign: string, plan: Plan, surroundings: Surroundings, cause: unknown, disk: SimDisk) {
     const what = cause instanceof Error ? cause.message : String(cause);
     super(`${campaign}, seed ${plan.seed}: ${what}`, { cause });
     this.#plan = plan;
     this.#campaign = campaign;
     this.#surroundings = surroundings;
-    this.#trace = trace;
+    this.#disk = disk;
   }
 
   /** What somebody needs who wants to know why: how to run it again, the shortest form that was found, and what was done to the disk in it. */
   async report(): Promise<string> {
-    let shortest: { plan: Plan; cause: unknown; trace: readonly string[] } = {
+    let shortest: { plan: Plan; cause: unknown; disk: SimDisk } = {
       plan: this.#plan,
       cause: this.cause,
-      trace: this.#trace,
+      disk: this.#disk,
     };
     let trials = 0;
     const shorter = async () => {
@@ -42,7 +37,7 @@ export class HistoryFailure extends Error {
         const history = new History(plan, this.#surroundings);
         const failed = await history.run().then(
           () => undefined,
-          (error: unknown) => ({ plan, cause: error, trace: history.disk.trace }),
+          (error: unknown) => ({ plan, cause: error, disk: history.disk }),
         );
         if (failed === undefined) continue;
         shortest = failed;
@@ -51,8 +46,7 @@ export class HistoryFailure extends Error {
       return false;
     };
     while (await shorter());
-    const { plan, cause, trace } = shortest;
-    const done = trace.filter((line) => / (fault|crash|kill)\b/.test(line));
+    const { plan, cause, disk } = shortest;
     const indented = (lines: readonly string[]) => lines.map((line) => `    ${line}`);
     return [
       this.message,
@@ -61,9 +55,9 @@ export class HistoryFailure extends Error {
       ...indented(describePlan(plan).split("\n")),
       `  which ends with: ${cause instanceof Error ? (cause.stack ?? cause.message).split("\n").slice(0, 4).join("\n    ") : String(cause)}`,
       "  what was done to the machine:",
-      ...indented(done.slice(-40)),
+      ...indented(disk.faultLog.slice(-40).map(describeFault)),
       "  the last of what the disk did:",
-      ...indented(trace.slice(-15)),
+      ...indented(disk.trace.slice(-15)),
     ].join("\n");
   }
 }

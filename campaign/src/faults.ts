@@ -60,6 +60,12 @@ const HARMLESS: readonly ((random: Random) => FaultRule)[] = [
   }),
 ];
 
+/** As the table of what was injected has it. */
+export function nameOf({ operation, effect = "none", errno = "EIO" }: FaultRule): string {
+  if (effect === "none") return `${operation} ${errno}`;
+  return effect === "partial" ? `${operation} partial ${errno}` : `${operation} ${effect}`;
+}
+
 /** What a device does without saying so: no back end can see it. */
 export function isLie({ effect }: FaultRule): boolean {
   return effect === "lost" || effect === "misdirected" || effect === "rot" || effect === "stale";

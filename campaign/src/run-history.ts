@@ -4,7 +4,7 @@ import { SimDisk } from "@stonewal/io-sim";
 import { openLog, type Wal } from "@stonewal/writer";
 import { damageCopies } from "./damage.js";
 import { codeOf, isNoSpace, isProcessEnd, isTyped } from "./errors.js";
-import { isHarmless, isLie } from "./faults.js";
+import { isHarmless, isLie, nameOf } from "./faults.js";
 import { type Delivered, Ledger } from "./ledger.js";
 import { runOn } from "./machine-time.js";
 import { DISKS, optionsOf } from "./modes.js";
@@ -70,7 +70,7 @@ export class History {
     const opened = await this.#work(life, struck);
     struck();
     for (const { rule, fault } of faults) {
-      tally.add(`${rule.operation} ${rule.effect ?? rule.errno ?? "EIO"}`, fault.struck);
+      tally.add(nameOf(rule), fault.struck);
       fault.cancel();
     }
     disk.crashAfter(undefined);
