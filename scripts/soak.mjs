@@ -7,6 +7,8 @@ import { exitWith, quietEnv, root, run, setup } from "./setup.mjs";
 const steps = [
   // Random histories on a simulated disk, and every crash of short ones.
   { name: "campaigns", program: "campaign/dist/soak/main.js", takesOptions: true },
+  // What reads files, on damaged and made-up ones.
+  { name: "fuzz", program: "scripts/fuzz.mjs", env: { STONEWAL_FUZZ: "20" } },
   // The addons' own code under AddressSanitizer and UBSan, with many hostile calls.
   { name: "sanitize", program: "scripts/sanitize.mjs", env: { STONEWAL_FUZZ: "20" } },
 ];
