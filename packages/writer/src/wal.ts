@@ -278,10 +278,17 @@ export class Wal {
    * Where `append` would throw `WAL_BACKPRESSURE`, waits its turn instead: leave the payload alone until the promise has settled.
    * Rejects as `append` throws, and with `WAL_POISONED` if the record can't be made durable.
    */
-  async commit(record: RecordInput): Promise<number> {
-    // Without `await` where there is room: the LSN is given, and the payload copied, before this returns.
+  commit(record: RecordInput): Promise<number> {
+    // Not an async function, which would make each record a second promise. The LSN is given, and the payload copied, before this
+    // returns.
     const append = () => this.#assembler.append(record);
-    return this.#commits.wait(this.#appendAtOnce(append) ?? (await this.#appendInTurn(append)));
+    try {
+      const lsn = this.#appendAtOnce(append);
+      if (lsn !== undefined) return this.#commits.wait(lsn);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#appendInTurn(append).then((lsn) => this.#commits.wait(lsn));
   }
 
   /**
