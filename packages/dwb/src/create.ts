@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { type IoBackend, IoError } from "@stonewal/io";
 import { checksumRanges } from "@stonewal/record";
-import { type DwbGeometry, fileBytes } from "./geometry.js";
+import { type DwbGeometry, fileBytes, slotOffset } from "./geometry.js";
 import { encodeHeader } from "./layout.js";
 
 const ID_BYTES = 16;
@@ -59,6 +59,21 @@ export async function restoreSize(
   const file = await io.open(path, { access: "write" });
   try {
     await file.writeZeros(size, fileBytes(geometry) - size);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes slots anew, empty. Resolves when that is durable. */
+export async function emptySlots(
+  io: IoBackend,
+  path: string,
+  geometry: DwbGeometry,
+  indexes: readonly number[],
+): Promise<void> {
+  const file = await io.open(path, { access: "write" });
+  try {
+    for (const index of indexes) await file.writeZeros(slotOffset(geometry, index), geometry.slotStride);
   } finally {
     await file.close();
   }

@@ -1,5 +1,6 @@
 import type { IoBackend, IoFile, Step } from "@stonewal/io";
 import { countBytes } from "./counters.js";
+import { emptySlots } from "./create.js";
 import { DwbError } from "./errors.js";
 import { type DwbGeometry, maxImageBytes, slotsFor } from "./geometry.js";
 import { DwbImage, type DwbImages } from "./images.js";
@@ -79,6 +80,7 @@ export class Dwb {
   #state: State = { name: "open" };
   #closing: Promise<void> | undefined;
   #hasUnrecovered: boolean;
+  #unreadable: readonly number[];
   #bytesWritten = 0;
   #flushes = 0;
   #images = 0;
@@ -124,6 +126,7 @@ export class Dwb {
       );
     this.#ring.startAt(next);
     this.#hasUnrecovered = oldestFirst.length > 0;
+    this.#unreadable = found.unreadableSlots;
   }
 
   get stats(): DwbStats {
@@ -153,6 +156,18 @@ export class Dwb {
    */
   releaseRecovered(): void {
     this.#hasUnrecovered = false;
+  }
+
+  /**
+   * Writes slots anew that could not be read when the file was opened, which mends most bad blocks. Left alone, whoever reads the
+   * file next can't tell whether they hold something that is needed. For after `releaseRecovered`, before anything is staged.
+   * Resolves when it is done; rejects with an `IoError` where the device can't write them either.
+   */
+  async mendUnreadable(): Promise<void> {
+    this.#assertOpen();
+    const indexes = this.#unreadable;
+    this.#unreadable = [];
+    if (indexes.length > 0) await emptySlots(this.#io, this.path, this.#geometry, indexes);
   }
 
   /**

@@ -70,6 +70,18 @@ describe("damage costs what it hits and nothing else", () => {
     expect([images.unreadableSlots, images.damagedSlots]).toEqual([[1], []]);
   });
 
+  test("a slot that could not be read is written anew once nothing in it is needed: it is not taken for one that may hold something again", async () => {
+    const disk = planted((await filled()).bytes);
+    disk.makeUnreadable(PATH, SLOTS_AT + STRIDE, 1);
+    const dwb = await open(disk.mount());
+    dwb.releaseRecovered();
+    await dwb.mendUnreadable();
+    disk.crash();
+    const images = await read(disk.mount());
+    expect(listed(images)).toEqual(["4@1", "3@1", "1@1"]);
+    expect([images.unreadableSlots, images.damagedSlots]).toEqual([[], []]);
+  });
+
   test("a bad sector behind the stored bytes takes nothing away, an unreadable header neither", async () => {
     const disk = planted((await filled()).bytes);
     disk.makeUnreadable(PATH, SLOTS_AT + 2 * STRIDE + 512, 1);

@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { type Dwb, openDwb } from "@stonewal/dwb";
+import type { Dwb } from "@stonewal/dwb";
 import { type Capabilities, type IoBackend, IoError } from "@stonewal/io";
 import { ANCHOR_NAME, DEFAULT_BLOCK_BYTES, FRAMES_START, LOCK_NAME, MAX_BLOCK_BYTES } from "@stonewal/record";
 import { type RecoveredLog, recoverLog } from "@stonewal/recovery";
@@ -7,6 +7,7 @@ import { AnchorFile } from "./anchor-file.js";
 import { WalError } from "./errors.js";
 import { minSegmentBytes } from "./frame-assembler.js";
 import { checkOptions, type Settings, type WalOptions, type WrittenDwbMode } from "./options.js";
+import { openReleased } from "./protection.js";
 import { SegmentStore } from "./segment-store.js";
 import { Counters } from "./stats.js";
 import { Wal, type WalParts } from "./wal.js";
@@ -276,7 +277,5 @@ async function openProtection(common: Common, blockBytes: number): Promise<Dwb |
   const { io, settings, dwbMode } = common;
   if (dwbMode === "off") return undefined;
   const { path, slots, slotBytes } = settings.dwb;
-  const dwb = await openDwb({ io, path, mode: dwbMode, slots, slotBytes, blockBytes });
-  dwb.releaseRecovered();
-  return dwb;
+  return openReleased({ io, path, mode: dwbMode, slots, slotBytes, blockBytes });
 }

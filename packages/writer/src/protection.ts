@@ -1,4 +1,4 @@
-import type { Dwb, DwbTicket } from "@stonewal/dwb";
+import { type Dwb, type DwbOptions, type DwbTicket, openDwb } from "@stonewal/dwb";
 import { fitsUntorn, type IoFile, type Step, type UntornLimits } from "@stonewal/io";
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Counters, Protection as ProtectionState } from "./stats.js";
@@ -14,6 +14,15 @@ export interface StagedFrames {
 }
 
 const NOTHING_TO_SETTLE = () => undefined;
+
+/** Opens a buffer of which everything that is needed is home and synced. */
+export async function openReleased(options: DwbOptions): Promise<Dwb> {
+  const dwb = await openDwb(options);
+  dwb.releaseRecovered();
+  // After a crash a slot that can't be read might hold what was acknowledged. One that can't be written either is heard of when its turn comes.
+  await dwb.mendUnreadable().catch(() => undefined);
+  return dwb;
+}
 
 /** The double-write buffer as the log uses it: a copy of each frame, keyed by its number, before it goes to its place. */
 export class Protection {

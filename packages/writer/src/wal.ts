@@ -1,4 +1,4 @@
-import { type Dwb, openDwb } from "@stonewal/dwb";
+import type { Dwb } from "@stonewal/dwb";
 import type { IoBackend, IoLock } from "@stonewal/io";
 import type { LogRecord, RecordInput } from "@stonewal/record";
 import {
@@ -19,7 +19,7 @@ import { HomeWrites } from "./home-writes.js";
 import { LogEnds } from "./log-ends.js";
 import { NextSegment } from "./next-segment.js";
 import type { Settings, WrittenDwbMode } from "./options.js";
-import { Protection } from "./protection.js";
+import { openReleased, Protection } from "./protection.js";
 import { RoomQueue } from "./room-queue.js";
 import type { SegmentStore } from "./segment-store.js";
 import type { Counters, Protection as ProtectionState, WalStats } from "./stats.js";
@@ -551,9 +551,7 @@ export class Wal {
       if (this.#protection.state === "protecting") return;
       await this.#commits.drain();
       const { slots, slotBytes, path } = settings.dwb;
-      const dwb = await openDwb({ io: this.io, path, mode: dwbMode, slots, slotBytes, blockBytes });
-      // Everything in it is home and synced.
-      dwb.releaseRecovered();
+      const dwb = await openReleased({ io: this.io, path, mode: dwbMode, slots, slotBytes, blockBytes });
       this.#protection.attach(dwb);
       this.#witnesses.open();
       await this.#commits.drain();

@@ -283,6 +283,20 @@ describe("rot in the DWB", () => {
   });
 });
 
+test("a slot that can't be read when the log is opened makes no later, ordinary crash refuse to open", async () => {
+  const disk = makeDisk({ crashPolicy: "none" });
+  const first = await openByDwb(disk);
+  await commitAll(first, ["a", "b", "c"]);
+  await first.close();
+  disk.makeUnreadable(DWB, Buffer.from(disk.fileBytes(DWB)).indexOf("SWDSLOT1"), 512);
+  const wal = await openByDwb(disk);
+  await commitAll(wal, ["d"]);
+  disk.crash();
+  const again = await openByDwb(disk);
+  expect(await textsOf(again)).toEqual(["1:a", "2:b", "3:c", "4:d"]);
+  await again.close();
+});
+
 describe("moving the ends", () => {
   test("a segment begins only when everything before it is at home: no acknowledged frame is left in the DWB for a file that is done", async () => {
     const disk = makeDisk({ crashPolicy: "none" });
