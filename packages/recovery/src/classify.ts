@@ -1,9 +1,16 @@
 import type { DwbImages } from "@stonewal/dwb";
-import { type Anchor, type FrameHeader, type OpenBody, paddedFrameBytes } from "@stonewal/record";
+import {
+  type Anchor,
+  type FrameHeader,
+  type FrameUnpacker,
+  type OpenBody,
+  paddedFrameBytes,
+} from "@stonewal/record";
 import { sameBytes } from "./directory.js";
 import { type DiskAccess, openDisk } from "./disk.js";
 import { headersIn } from "./dwb-copies.js";
 import type { Stop } from "./frame-scan.js";
+import { isElsewhere } from "./misplaced-frame.js";
 import type { Corruption, Position } from "./model.js";
 import { identityOf } from "./segment-scan.js";
 import { intactFrames, type Tail } from "./tail.js";
@@ -31,6 +38,8 @@ export interface EndOfLog {
   readonly segment: WalkedSegment;
   readonly tail: Tail;
   readonly stop: Stop;
+  /** Unpacks the segment's frames; without, the structure is to do. */
+  readonly unpacker: FrameUnpacker | undefined;
   readonly position: Position;
   readonly lastFrame: FrameHeader | undefined;
   readonly lastOpen: OpenBody | undefined;
@@ -48,12 +57,13 @@ export interface EndVerdict {
  * Neither the scan nor the double-write buffer has a frame for it.
  */
 export async function judgeEnd(end: EndOfLog): Promise<EndVerdict> {
-  const problem = missingBuffer(end) ?? unreadableEnd(end);
+  const problem = missingBuffer(end) ?? unreadableEnd(end) ?? unsoundEnd(end);
   if (problem !== undefined) return { problems: [problem], repairable: [], tear: undefined };
   const witnesses = findWitnesses(end);
   const harmless = onlyWitnessesLost(end, witnesses);
   if (witnesses.some && !harmless) {
-    return { problems: [corruption(end, witnesses)], repairable: [], tear: undefined };
+    const problem = await named(end, corruption(end, witnesses));
+    return { problems: [problem], repairable: [], tear: undefined };
   }
   const tear = await tearOf(end);
   const undecided = undecidable(end, tear.torn || harmless);
@@ -159,6 +169,35 @@ function unreadableEnd(end: EndOfLog): Problem | undefined {
     firstLsn: nextLsn,
   };
   return { code: "WAL_UNREADABLE", message, details };
+}
+
+/** Its checksums are right, and it is in its place in the chain: no crash leaves that, so it takes no witness to refuse. */
+function unsoundEnd(end: EndOfLog): Problem | undefined {
+  const { stop, position, segment } = end;
+  if (stop.kind !== "unsound") return undefined;
+  const { file } = segment;
+  const { frameNumber, offset, nextLsn: firstLsn } = position;
+  const message = `${file.name} at ${offset}: frame ${frameNumber} is not the log's: ${stop.what}`;
+  const details = { file: file.path, sequence: file.sequence, offset, frameNumber, firstLsn };
+  return { code: stop.code, message, details };
+}
+
+/** Damage that is an authentic frame of another place is told as that. */
+async function named(end: EndOfLog, problem: Problem): Promise<Problem> {
+  const { access, segment, position, unpacker } = end;
+  if (problem.code !== "WAL_CORRUPT") return problem;
+  const disk = await openDisk(access, segment.file.path);
+  try {
+    const moved = await isElsewhere(disk, identityOf(segment.preamble, disk), position.offset, unpacker);
+    if (moved === undefined) return problem;
+    return {
+      ...problem,
+      code: "WAL_REPLAYED",
+      message: `${segment.file.name} at ${position.offset}: ${moved}`,
+    };
+  } finally {
+    await disk.close();
+  }
 }
 
 /** Without a witness the tail is dropped, unless one may lie in what the device refuses to read. */

@@ -3,12 +3,13 @@ import { type ChecksumRanges, type IoBackend, IoError } from "@stonewal/io";
 import {
   FRAME_HEADER_BYTES,
   type FrameHeader,
+  type FrameUnpacker,
   FrameVerifier,
   paddedFrameBytes,
   remaskFrame,
 } from "@stonewal/record";
 import { RecoveryError } from "./errors.js";
-import { headerOf, type SegmentIdentity, unexpected } from "./frame-scan.js";
+import { headerOf, misplaced, type SegmentIdentity, unexpected, unpackFrame } from "./frame-scan.js";
 import type { Position } from "./model.js";
 
 /** Reads the double-write buffer as it is on the disk, changing nothing; `undefined` if there is none at `path`. */
@@ -51,7 +52,13 @@ export function* copiesAt(
   images: DwbImages,
   segment: SegmentIdentity,
   position: Position,
-  checksum: ChecksumRanges | undefined,
+  {
+    checksum,
+    unpacker,
+  }: {
+    readonly checksum: ChecksumRanges | undefined;
+    readonly unpacker: FrameUnpacker | undefined;
+  },
 ): Generator<FrameCopy, void, undefined> {
   const { blockBytes, sequence, segmentBytes } = segment;
   const verifier = new FrameVerifier(blockBytes, checksum);
@@ -61,9 +68,11 @@ export function* copiesAt(
     bytes.set(image.stored);
     const header = headerOf(`the copy of frame ${image.key}`, bytes, 0, segment, position.offset);
     if (header === undefined || unexpected(header, position) !== undefined) continue;
+    if (misplaced(header, position, segment) !== undefined) continue;
     const padded = paddedFrameBytes(header.length, blockBytes);
     if (padded > bytes.length) continue;
     if (!verifier.verify(bytes, [{ header, at: 0 }])[0]) continue;
+    if (unpacker !== undefined && "code" in unpackFrame("a copy", unpacker, bytes, 0, header)) continue;
     remaskFrame(bytes, 0, header);
     yield { header, bytes: bytes.subarray(0, padded) };
   }

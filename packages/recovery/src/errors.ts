@@ -13,6 +13,12 @@
  * - `WAL_UNKNOWN_TYPE`: a replay met a record of a required type that the caller does not know.
  * - `WAL_TRIMMED`: the records asked for lie at or below the trim point, or a checkpoint freed them while they were read.
  * - `WAL_CUT_AWAY`: the records asked for, or already delivered, have been cut away by `truncateAfter`.
+ * - `WAL_KEY_MISSING`: the log, or a part of it, is encrypted with a key that was not given; `keyId` names it.
+ * - `WAL_KEY_WRONG`: the key given under this id is not the one the log was written with.
+ * - `WAL_TAMPERED`: intact as far as checksums go, and not written by anyone who has the key: a frame, preamble or anchor was changed.
+ * - `WAL_REPLAYED`: authentic, and not in its place: moved there from elsewhere in the log, from another copy of it, or from another time.
+ * - `WAL_ROLLED_BACK`: the log does not hold what `atLeast` says that it held: an older copy, or one with another history.
+ * - `WAL_NOT_ENCRYPTED`: keys were given, and the log is not encrypted.
  * - `WAL_CLOSED`: the reader was closed.
  * - `WAL_ARGUMENT`: a call that is wrong in itself.
  */
@@ -28,6 +34,12 @@ export type RecoveryErrorCode =
   | "WAL_UNKNOWN_TYPE"
   | "WAL_TRIMMED"
   | "WAL_CUT_AWAY"
+  | "WAL_KEY_MISSING"
+  | "WAL_KEY_WRONG"
+  | "WAL_TAMPERED"
+  | "WAL_REPLAYED"
+  | "WAL_ROLLED_BACK"
+  | "WAL_NOT_ENCRYPTED"
   | "WAL_CLOSED"
   | "WAL_ARGUMENT";
 
@@ -45,6 +57,8 @@ export interface ErrorDetails {
   readonly firstLsn?: number | undefined;
   /** Last LSN known to be missing; a damaged end may have held more. */
   readonly lastLsn?: number | undefined;
+  /** Id of the key concerned. */
+  readonly keyId?: number | undefined;
   readonly cause?: unknown;
 }
 

@@ -1,15 +1,19 @@
 import type { DwbImages } from "@stonewal/dwb";
 import { type IoBackend, IoError } from "@stonewal/io";
-import { ANCHOR_NAME, DWB_NAME, type FrameHeader, type OpenBody } from "@stonewal/record";
+import type { FrameUnpacker } from "@stonewal/record";
+import { ANCHOR_NAME, DWB_NAME, type FrameHeader, frameTag, NO_TAG, type OpenBody } from "@stonewal/record";
 import { judgeAnchor } from "./anchor-state.js";
+import { authenticate } from "./authenticate.js";
 import { judgeEnd, type Tear } from "./classify.js";
 import { type AnchorFile, readAnchor } from "./copies.js";
-import { type Listing, listLog, type SegmentFile } from "./directory.js";
+import { type Listing, listLog, type SegmentFile, sameBytes } from "./directory.js";
 import { type DiskAccess, openDisk } from "./disk.js";
 import { DurableTracker } from "./durable-tracker.js";
 import { holdsFrames, readCopies } from "./dwb-copies.js";
 import { RecoveryError } from "./errors.js";
-import type { Corruption, LogLocation, Position } from "./model.js";
+import { isElsewhere } from "./misplaced-frame.js";
+import type { Corruption, LogLocation, Position, Tip } from "./model.js";
+import { SegmentKeys } from "./segment-keys.js";
 import {
   type FrameSums,
   identityOf,
@@ -25,6 +29,9 @@ export interface ExamineOptions extends LogLocation {
   readonly direct?: boolean | undefined;
   /** A writer is at work: sync nothing, and take what is being written for that. */
   readonly live: boolean;
+  /** Where the log is encrypted and no keys are given, its structure is to do. */
+  readonly structureOnly?: boolean | undefined;
+  readonly atLeast?: Tip | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,6 +62,7 @@ export interface Examination {
   readonly listing: Listing;
   readonly anchorFile: AnchorFile;
   readonly walk: Walk;
+  readonly keys: SegmentKeys;
   readonly dwb: DwbImages | undefined;
   /** The part of the log that can be read in order: all of it, if there are no problems. Never empty without problems. */
   readonly segments: readonly ExaminedSegment[];
@@ -77,6 +85,7 @@ export interface Examination {
   readonly tear: Tear | undefined;
   readonly lastFrame: FrameHeader | undefined;
   readonly closedCleanly: boolean;
+  readonly tip: Tip;
   readonly durable: DurableTracker;
 }
 
@@ -99,15 +108,18 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
     });
   }
   const trimLsn = anchorFile.anchor?.trimPoint ?? 0;
-  const walk = await walkSegments(access, listing.segments, {
+  const { encryption, structureOnly } = options;
+  const keys = new SegmentKeys(encryption, { checksum: io.checksum, structureOnly });
+  const walked = await walkSegments(access, listing.segments, {
     trimLsn,
     logId: anchorFile.anchor?.logId,
     newestSequence: anchorFile.anchor?.sequence ?? 0,
   });
+  const walk = await authenticate(walked, anchorFile, keys);
   const dwb = await readCopies(io, dwbPath, access.settle);
   signal?.throwIfAborted();
 
-  const scanned = await scanRun(access, walk, dwb, trimLsn, signal);
+  const scanned = await scanRun(access, walk, { dwb, keys, trimLsn, signal, atLeast: options.atLeast });
   const { segments, position, lastFrame, lastOpen, durable } = scanned;
   durable.raise(anchorFile.anchor?.watermark ?? 0);
   // Where a file ends too early, what a scan finds missing in it is only the consequence.
@@ -126,6 +138,7 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
   const records = position.nextLsn - scanned.firstLsn;
   const anchorVerdict = judgeAnchor(anchorFile, walk, { lastFrame, records, closedCleanly });
   if (anchorVerdict.problem !== undefined) problems.push(anchorVerdict.problem);
+  const tip: Tip = { lsn: position.nextLsn - 1, tag: scanned.tipTag };
   repairable.push(...anchorVerdict.repairable);
 
   let tear: Tear | undefined;
@@ -139,6 +152,7 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
       segment: segments.at(-1)!.walked,
       tail: scanned.tail!,
       stop: scanned.stop!,
+      unpacker: scanned.unpacker,
       position,
       lastFrame,
       lastOpen,
@@ -147,6 +161,10 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
     problems.push(...verdict.problems);
     repairable.push(...verdict.repairable);
     tear = verdict.tear;
+  }
+  if (problems.length === 0 && options.atLeast !== undefined) {
+    const problem = rolledBack(directory, options.atLeast, tip, scanned);
+    if (problem !== undefined) problems.push(problem);
   }
 
   const restores = segments.flatMap((segment) => segment.restores);
@@ -167,6 +185,7 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
     listing,
     anchorFile,
     walk,
+    keys,
     dwb,
     segments,
     position,
@@ -182,6 +201,7 @@ export async function examine(options: ExamineOptions): Promise<Examination | un
     tear,
     lastFrame,
     closedCleanly,
+    tip,
     durable,
   };
 }
@@ -210,17 +230,28 @@ interface ScannedRun {
   readonly problems: readonly Problem[];
   readonly untidy: readonly UntidyEnd[];
   readonly durable: DurableTracker;
+  /** Unpacks the frames of the last segment. */
+  readonly unpacker: FrameUnpacker | undefined;
+  /** Tag of the last frame with records. */
+  readonly tipTag: Uint8Array | undefined;
+  /** Tag of the frame that holds the LSN of `atLeast`. */
+  readonly heldTag: Uint8Array | undefined;
 }
 
-const NOWHERE: Position = { offset: 0, frameNumber: 0, nextLsn: 0, chain: 0n };
+const NOWHERE: Position = { offset: 0, frameNumber: 0, nextLsn: 0, chain: 0n, tag: NO_TAG };
 
 async function scanRun(
   access: DiskAccess,
   walk: Walk,
-  dwb: DwbImages | undefined,
-  trimLsn: number,
-  signal: AbortSignal | undefined,
+  task: {
+    readonly dwb: DwbImages | undefined;
+    readonly keys: SegmentKeys;
+    readonly trimLsn: number;
+    readonly signal: AbortSignal | undefined;
+    readonly atLeast: Tip | undefined;
+  },
 ): Promise<ScannedRun> {
+  const { dwb, keys, trimLsn, signal } = task;
   const { run } = walk;
   const first = run[0]?.preamble;
   const firstLsn = first === undefined ? trimLsn + 1 : Math.max(trimLsn + 1, first.firstLsn);
@@ -237,9 +268,20 @@ async function scanRun(
   let frames = 0;
   let lastFrame: FrameHeader | undefined;
   let lastOpen: OpenBody | undefined;
+  let unpacker: FrameUnpacker | undefined;
+  let tipTag: Uint8Array | undefined;
+  let heldTag: Uint8Array | undefined;
+  const heldLsn = task.atLeast?.lsn ?? 0;
+  const onFrame = (header: FrameHeader) => {
+    durable.add(header);
+    if (header.recordCount === 0) return;
+    tipTag = header.packed?.encrypted ? frameTag(header) : undefined;
+    if (header.firstLsn <= heldLsn && heldLsn < header.nextLsn) heldTag = tipTag;
+  };
   for (const [i, walked] of run.entries()) {
     const { file, preamble } = walked;
     const next = run[i + 1]?.preamble;
+    unpacker = await keys.unpackerFor(file.path, preamble);
     const disk = await openDisk(access, file.path).catch((error: unknown) => {
       if (error instanceof IoError && error.code === "IO_NOT_FOUND") return undefined;
       throw error;
@@ -262,8 +304,9 @@ async function scanRun(
         next,
         dwb,
         checksum: access.io.checksum,
+        unpacker,
         signal,
-        onFrame: (header) => durable.add(header),
+        onFrame,
       });
       frames += scan.sums.frames;
       lastFrame = scan.lastFrame ?? lastFrame;
@@ -276,7 +319,10 @@ async function scanRun(
       const rest = reads ? await readTail(disk, identity, position.offset) : undefined;
       if (wrong !== undefined) {
         const survivor = rest!.headers.find((header) => header.frameNumber > position.frameNumber);
-        problems.push(problemAt(walked, scan, wrong, (survivor?.firstLsn ?? next!.firstLsn) - 1));
+        const moved =
+          scan.stop.kind === "invalid" && (await isElsewhere(disk, identity, position.offset, unpacker));
+        const judged = moved ? { code: "WAL_REPLAYED" as const, what: moved } : wrong;
+        problems.push(problemAt(walked, scan, judged, (survivor?.firstLsn ?? next!.firstLsn) - 1));
         break;
       }
       if (next === undefined) tail = rest;
@@ -291,7 +337,44 @@ async function scanRun(
       await disk.close();
     }
   }
-  return { segments, position, stop, tail, frames, firstLsn, lastFrame, lastOpen, problems, untidy, durable };
+  return {
+    segments,
+    position,
+    stop,
+    tail,
+    frames,
+    firstLsn,
+    lastFrame,
+    lastOpen,
+    problems,
+    untidy,
+    durable,
+    unpacker,
+    tipTag,
+    heldTag,
+  };
+}
+
+/** What about the log contradicts that it once held `atLeast`. What has been trimmed since can't be compared any more. */
+function rolledBack(
+  directory: string,
+  atLeast: Tip,
+  tip: Tip,
+  { heldTag, firstLsn }: ScannedRun,
+): Problem | undefined {
+  const { lsn, tag } = atLeast;
+  if (lsn > tip.lsn) {
+    const message = `${directory} ends at LSN ${tip.lsn}, and once held LSN ${lsn}: it is an older copy`;
+    return {
+      code: "WAL_ROLLED_BACK",
+      message,
+      details: { file: directory, firstLsn: tip.lsn + 1, lastLsn: lsn },
+    };
+  }
+  if (tag === undefined || lsn < firstLsn || (heldTag !== undefined && sameBytes(heldTag, tag)))
+    return undefined;
+  const message = `${directory} holds another LSN ${lsn} than it once did: it is a copy with another history`;
+  return { code: "WAL_ROLLED_BACK", message, details: { file: directory, firstLsn: lsn } };
 }
 
 /** Whether a scan ended where the next segment says that this one ends; if not, what is wrong. */
@@ -299,12 +382,15 @@ function wrongEnd(
   scan: SegmentScan,
   walked: WalkedSegment,
   next: WalkedSegment["preamble"],
-): string | undefined {
+): WrongEnd | undefined {
   const { position, lastFrame, stop } = scan;
+  const frame = `frame ${position.frameNumber}`;
   if (position.frameNumber <= next.previousFrameNumber) {
-    if (stop.kind === "invalid") return `frame ${position.frameNumber} is damaged: ${stop.what}`;
-    if (stop.kind === "unreadable") return `frame ${position.frameNumber} can't be read by the device`;
-    return `frame ${position.frameNumber} is missing: the segment is full without it`;
+    if (stop.kind === "invalid") return { code: "WAL_CORRUPT", what: `${frame} is damaged: ${stop.what}` };
+    if (stop.kind === "unsound") return { code: stop.code, what: `${frame} is not the log's: ${stop.what}` };
+    if (stop.kind === "unreadable")
+      return { code: "WAL_UNREADABLE", what: `${frame} can't be read by the device` };
+    return { code: "WAL_CORRUPT", what: `${frame} is missing: the segment is full without it` };
   }
   const firstThere = lastFrame?.firstLsn ?? walked.preamble.firstLsn;
   const agrees =
@@ -313,13 +399,24 @@ function wrongEnd(
     position.chain === next.previousChecksum &&
     next.previousLsn < position.nextLsn &&
     next.previousLsn >= firstThere - 1;
-  return agrees ? undefined : `it does not end as segment ${next.sequence} says`;
+  if (!agrees) return { code: "WAL_CORRUPT", what: `it does not end as segment ${next.sequence} says` };
+  if (next.encryption === undefined || sameBytes(next.encryption.previousTag, position.tag)) return undefined;
+  return { code: "WAL_REPLAYED", what: `segment ${next.sequence} follows on another end than this one` };
 }
 
-function problemAt(walked: WalkedSegment, scan: SegmentScan, what: string, lastLsn: number): Problem {
+interface WrongEnd {
+  readonly code: Problem["code"];
+  readonly what: string;
+}
+
+function problemAt(
+  walked: WalkedSegment,
+  scan: SegmentScan,
+  { code, what }: WrongEnd,
+  lastLsn: number,
+): Problem {
   const { position, stop } = scan;
   const { file } = walked;
-  const code = stop.kind === "unreadable" ? "WAL_UNREADABLE" : "WAL_CORRUPT";
   const offset = stop.kind === "unreadable" ? stop.offset : position.offset;
   const lost = lastLsn >= position.nextLsn ? { firstLsn: position.nextLsn, lastLsn } : {};
   const details = {

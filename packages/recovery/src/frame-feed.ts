@@ -1,8 +1,10 @@
 import { type IoBackend, IoError } from "@stonewal/io";
+import type { FrameUnpacker } from "@stonewal/record";
 import { type DiskFile, openDisk } from "./disk.js";
 import { RecoveryError } from "./errors.js";
 import { type FrameChunk, FrameScanner, type Stop } from "./frame-scan.js";
 import type { LogView, SegmentRef } from "./model.js";
+import { SegmentKeys } from "./segment-keys.js";
 import { CHUNK_BYTES, identityOf, startOf } from "./segment-scan.js";
 
 export interface FeedOptions {
@@ -10,6 +12,8 @@ export interface FeedOptions {
   readonly from: number;
   readonly direct?: boolean | undefined;
   readonly chunkBytes?: number | undefined;
+  /** Whether records are wanted, and not only frames: default true. */
+  readonly unpack?: boolean | undefined;
 }
 
 export interface FeedChunk extends FrameChunk {
@@ -38,6 +42,7 @@ export class FrameFeed {
   readonly #io: IoBackend;
   readonly #view: LogView;
   readonly #options: FeedOptions;
+  readonly #keys: SegmentKeys;
   #open: OpenSegment | undefined;
   #delivered: number;
 
@@ -45,6 +50,7 @@ export class FrameFeed {
     this.#io = io;
     this.#view = view;
     this.#options = options;
+    this.#keys = view.keys ?? new SegmentKeys(undefined, { checksum: io.checksum });
     this.#delivered = options.from - 1;
   }
 
@@ -126,6 +132,8 @@ export class FrameFeed {
   async #enter(ref: SegmentRef | undefined): Promise<OpenSegment | undefined> {
     if (ref === undefined) return undefined;
     const io = this.#io;
+    const keep = this.#options.unpack ?? true;
+    const unpacker = keep ? await this.#unpackerFor(ref) : undefined;
     const access = { io, direct: this.#options.direct ?? false, settle: false };
     let file: DiskFile;
     try {
@@ -138,10 +146,18 @@ export class FrameFeed {
     const asked =
       Math.ceil((this.#options.chunkBytes ?? CHUNK_BYTES) / SMALLEST_CHUNK_BYTES) * SMALLEST_CHUNK_BYTES;
     const chunkBytes = Math.max(SMALLEST_CHUNK_BYTES, asked);
-    const options = { checksum: io.checksum, chunkBytes, ahead: true };
+    const options = { checksum: io.checksum, unpacker, keep, chunkBytes, ahead: true };
     const scanner = new FrameScanner(file, identityOf(ref.preamble, file), startOf(ref.preamble), options);
     this.#open = { ref, file, scanner };
     return this.#open;
+  }
+
+  async #unpackerFor({ path, preamble }: SegmentRef): Promise<FrameUnpacker> {
+    const unpacker = await this.#keys.unpackerFor(path, preamble);
+    if (unpacker !== undefined) return unpacker;
+    const keyId = preamble.encryption?.keyId;
+    const message = `${path} is encrypted with key ${keyId}, which is not at hand`;
+    throw new RecoveryError("WAL_KEY_MISSING", message, { file: path, keyId, firstLsn: preamble.firstLsn });
   }
 
   async #leave(): Promise<void> {
@@ -188,9 +204,10 @@ export class FrameFeed {
   #damaged({ ref, scanner }: OpenSegment, stop: Stop): RecoveryError {
     const { position } = scanner;
     const offset = stop.kind === "unreadable" ? stop.offset : position.offset;
-    const code = stop.kind === "unreadable" ? "WAL_UNREADABLE" : "WAL_CORRUPT";
+    const code =
+      stop.kind === "unreadable" ? "WAL_UNREADABLE" : stop.kind === "unsound" ? stop.code : "WAL_CORRUPT";
     const what =
-      stop.kind === "invalid"
+      stop.kind === "invalid" || stop.kind === "unsound"
         ? stop.what
         : stop.kind === "full"
           ? "the segment ends before it"

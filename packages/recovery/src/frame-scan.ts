@@ -1,15 +1,21 @@
 import type { Arena, ChecksumRanges } from "@stonewal/io";
 import {
   FRAME_HEADER_BYTES,
+  FRAMES_START,
   type FrameHeader,
   type FramePlace,
+  type FrameUnpacker,
   FrameVerifier,
+  frameTag,
+  NO_TAG,
   paddedFrameBytes,
+  RecordError,
   readFrameHeader,
 } from "@stonewal/record";
 import { sameBytes, understood } from "./directory.js";
 import { type DiskFile, overlaps, type ReadResult } from "./disk.js";
 import type { Position } from "./model.js";
+import { keyError } from "./segment-keys.js";
 
 /** What frames of a segment have to agree with, besides the position. */
 export interface SegmentIdentity {
@@ -17,12 +23,19 @@ export interface SegmentIdentity {
   readonly sequence: number;
   readonly blockBytes: number;
   readonly segmentBytes: number;
+  /** Of the key that all of its frames are encrypted with; 0: none is. */
+  readonly keyId: number;
+}
+
+export interface ChunkFrame extends FramePlace {
+  /** The records, where the frame stores them compressed or encrypted, and they were asked for. */
+  readonly unpacked?: Uint8Array | undefined;
 }
 
 /** Frames found valid, in order, with the bytes they lie in. */
 export interface FrameChunk {
   readonly bytes: Uint8Array;
-  readonly frames: readonly FramePlace[];
+  readonly frames: readonly ChunkFrame[];
 }
 
 /** Why a scan went no further than its position. */
@@ -33,10 +46,27 @@ export type Stop =
   | { readonly kind: "limit" }
   /** No valid frame there; `what` says what is wrong. */
   | { readonly kind: "invalid"; readonly what: string }
+  /**
+   * Intact, and in its place in the chain, yet not what the log's writer put there. No interrupted write leaves that: it is
+   * never the end of a log.
+   */
+  | { readonly kind: "unsound"; readonly code: UnsoundCode; readonly what: string }
   /** The device refuses to read what is there. */
   | { readonly kind: "unreadable"; readonly offset: number };
 
+/** A frame that no crash can have left there. */
+export type UnsoundCode = "WAL_TAMPERED" | "WAL_REPLAYED" | "WAL_CORRUPT";
+
+export interface Unsound {
+  readonly code: UnsoundCode;
+  readonly what: string;
+}
+
 export interface ScanOptions {
+  /** Unpacks each frame, and so shows that it is authentic. Without, the structure is to do. */
+  readonly unpacker: FrameUnpacker | undefined;
+  /** Whether what was unpacked is wanted. */
+  readonly keep: boolean;
   readonly checksum: ChecksumRanges | undefined;
   /** Bytes read at a time, a multiple of the largest block; more for a larger frame. */
   readonly chunkBytes: number;
@@ -45,6 +75,8 @@ export interface ScanOptions {
 }
 
 const FIRST_CHUNK_BYTES = 65536;
+/** Bound on what the frames of a chunk unpack to, in chunks; a single frame may be more. */
+const UNPACKED_CHUNKS = 4;
 
 interface Loaded extends ReadResult {
   readonly arena: Arena;
@@ -130,10 +162,12 @@ export class FrameScanner {
         this.#loadAhead(end.offset);
       const verdicts = this.#verifier.verify(loaded.arena.bytes, walked.frames);
       const wrong = verdicts.indexOf(false);
-      const frames = wrong === -1 ? walked.frames : walked.frames.slice(0, wrong);
-      if (wrong !== -1) {
-        this.#stop = { kind: "invalid", what: "its contents do not match its checksums" };
-        this.#position = before(walked.frames[wrong]!.header);
+      const intact = wrong === -1 ? walked.frames : walked.frames.slice(0, wrong);
+      const { frames, unsound } = this.#unpack(loaded.arena.bytes, intact);
+      const ended = walked.frames[frames.length];
+      if (ended !== undefined) {
+        this.#stop = unsound ?? { kind: "invalid", what: "its contents do not match its checksums" };
+        this.#position = before(ended.header);
       } else {
         this.#stop = walked.stop;
         this.#position = end;
@@ -145,6 +179,24 @@ export class FrameScanner {
       this.#free.push(loaded.arena);
       if (this.#stop !== undefined) return undefined;
     }
+  }
+
+  /** The frames up to the first that can't be unpacked. */
+  #unpack(
+    bytes: Uint8Array,
+    places: readonly FramePlace[],
+  ): { frames: readonly ChunkFrame[]; unsound?: Stop } {
+    const { unpacker, keep } = this.#options;
+    if (unpacker === undefined || places.every(({ header }) => header.packed === undefined)) {
+      return { frames: places };
+    }
+    const frames: ChunkFrame[] = [];
+    for (const { header, at } of places) {
+      const opened = unpackFrame(this.#file.path, unpacker, bytes, at, header);
+      if ("code" in opened) return { frames, unsound: { kind: "unsound", ...opened } };
+      frames.push({ header, at, unpacked: keep ? opened.records : undefined });
+    }
+    return { frames };
   }
 
   /** Waits for what is being read. Nothing may be asked afterwards. */
@@ -187,6 +239,7 @@ export class FrameScanner {
   #walk(loaded: Loaded, limit: number): Walked {
     const { segmentBytes, blockBytes } = this.#segment;
     const frames: FramePlace[] = [];
+    let unpackedBytes = 0;
     let position = this.#position;
     const walked = (stop?: Stop, needed = 0): Walked => ({ frames, position, stop, needed });
     for (;;) {
@@ -199,6 +252,8 @@ export class FrameScanner {
       const end = at + paddedFrameBytes(found.header.length, blockBytes);
       if (end > loaded.asked) return walked(undefined, frames.length > 0 ? 0 : end);
       if (end > loaded.length) return walked({ kind: "invalid", what: "the file ends within it" });
+      unpackedBytes += found.header.packed?.plainBytes ?? 0;
+      if (unpackedBytes > UNPACKED_CHUNKS * this.#options.chunkBytes && frames.length > 0) return walked();
       frames.push(found);
       position = behind(found.header, loaded.offset + end);
     }
@@ -214,6 +269,11 @@ export class FrameScanner {
     if (header === undefined) return { kind: "invalid", what: "there is no frame of this segment" };
     const mismatch = unexpected(header, position);
     if (mismatch !== undefined) return { kind: "invalid", what: mismatch };
+    const unsound = misplaced(header, position, this.#segment);
+    if (unsound !== undefined) return { kind: "unsound", ...unsound };
+    if ((header.packed?.plainBytes ?? 0) > segmentBytes - FRAMES_START) {
+      return { kind: "unsound", code: "WAL_CORRUPT", what: "it states more records than a segment holds" };
+    }
     const end = offset + paddedFrameBytes(header.length, blockBytes);
     if (end > segmentBytes) return { kind: "invalid", what: "it would reach out of the segment" };
     const unreadable = loaded.unreadable.find(([from, to]) => from < end && to > offset);
@@ -256,6 +316,48 @@ export function unexpected(header: FrameHeader, position: Position): string | un
   return undefined;
 }
 
+/**
+ * What about a frame that fits its position can't have been written there by the log's writer: it is not encrypted as its segment is, or
+ * it follows on another frame than the one before it. No key is needed to see that.
+ */
+export function misplaced(
+  { packed }: FrameHeader,
+  position: Position,
+  { keyId }: Pick<SegmentIdentity, "keyId">,
+): Unsound | undefined {
+  if ((packed?.keyId ?? 0) !== keyId) {
+    const what =
+      keyId === 0 ? "it is encrypted, in a segment that isn't" : "it is not encrypted with the segment's key";
+    return { code: "WAL_TAMPERED", what };
+  }
+  if (keyId === 0 || sameBytes(packed!.previousTag, position.tag)) return undefined;
+  return { code: "WAL_REPLAYED", what: "its tag follows on another frame than the one before it" };
+}
+
+/**
+ * The records of a verified frame, or what shows that its writer did not write it so.
+ *
+ * @throws RecoveryError `WAL_KEY_MISSING`; `WAL_UNSUPPORTED_FORMAT` for a compression that this Node.js lacks.
+ */
+export function unpackFrame(
+  file: string,
+  unpacker: FrameUnpacker,
+  bytes: Uint8Array,
+  at: number,
+  header: FrameHeader,
+): { readonly records: Uint8Array | undefined } | Unsound {
+  try {
+    return { records: understood(file, () => unpacker.unpack(bytes, at, header), header.offset) };
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    if (error.code === "KEY_MISSING") throw keyError(file, error);
+    if (error.code === "NOT_AUTHENTIC") {
+      return { code: "WAL_TAMPERED", what: `it was not written with key ${error.keyId}` };
+    }
+    return { code: "WAL_CORRUPT", what: error.message };
+  }
+}
+
 /** The position behind a valid frame that ends, with its padding, at `offset`. */
 export function behind(header: FrameHeader, offset: number): Position {
   return {
@@ -263,6 +365,7 @@ export function behind(header: FrameHeader, offset: number): Position {
     frameNumber: header.frameNumber + 1,
     nextLsn: header.nextLsn,
     chain: header.checksum,
+    tag: frameTag(header),
   };
 }
 
@@ -273,5 +376,6 @@ function before(header: FrameHeader): Position {
     frameNumber: header.frameNumber,
     nextLsn: header.firstLsn,
     chain: header.chain,
+    tag: header.packed?.previousTag ?? NO_TAG,
   };
 }

@@ -7,4 +7,5 @@ export { type LogReader, openReader } from "./reader.js";
 export { planRecovery, recoverLog } from "./repair.js";
 export { replay, replayBatches } from "./replay.js";
 export { type Salvage, salvage } from "./salvage.js";
+export { type EncryptionOptions, SegmentKeys } from "./segment-keys.js";
 export { verifyLog } from "./verify.js";

@@ -1,4 +1,4 @@
-import { paddedFrameBytes } from "@stonewal/record";
+import { frameRouting, paddedFrameBytes } from "@stonewal/record";
 import { hex } from "./directory.js";
 import type { Examination } from "./examine.js";
 import { FrameFeed } from "./frame-feed.js";
@@ -9,7 +9,7 @@ import { verdictOn } from "./verify.js";
 
 /** What `verifyLog` finds, and what lies where. Rejects as that does. */
 export async function inspectLog(options: LogLocation): Promise<InspectReport> {
-  const { found, live } = await look(options);
+  const { found, live } = await look({ ...options, structureOnly: true });
   const { anchor } = found.anchorFile;
   return {
     ...verdictOn(found, live),
@@ -42,6 +42,7 @@ function inspected({ walked, end, lastLsn, sums }: Examination["segments"][numbe
     blockBytes: preamble.blockBytes,
     recycled: preamble.recycled,
     created: preamble.time,
+    keyId: preamble.encryption?.keyId,
     frames: sums.frames,
     records: sums.records,
     frameBytes: sums.bytes,
@@ -53,11 +54,12 @@ async function* frames(found: Examination): AsyncGenerator<InspectedFrame, void,
   if (found.segments.length === 0) return;
   const { frameNumber } = found.position;
   const view = viewOf(found, false);
-  const feed = new FrameFeed(found.io, view, { from: 0, direct: found.access.direct });
+  const feed = new FrameFeed(found.io, view, { from: 0, direct: found.access.direct, unpack: false });
   try {
     for (let chunk = await feed.next(frameNumber - 1); chunk; chunk = await feed.next(frameNumber - 1)) {
       const { path, preamble } = chunk.segment;
-      for (const { header } of chunk.frames) {
+      for (const { header, at } of chunk.frames) {
+        const { packed } = header;
         yield {
           file: path,
           sequence: header.sequence,
@@ -72,6 +74,10 @@ async function* frames(found: Examination): AsyncGenerator<InspectedFrame, void,
           watermark: header.watermark,
           time: header.time,
           incarnation: hex(header.incarnation),
+          keyId: packed?.encrypted ? packed.keyId : undefined,
+          compression: packed?.compression,
+          plainBytes: packed?.plainBytes,
+          routing: frameRouting(chunk.bytes, at, header),
         };
       }
       feed.release();

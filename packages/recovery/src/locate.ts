@@ -1,5 +1,5 @@
 import type { IoBackend } from "@stonewal/io";
-import { paddedFrameBytes } from "@stonewal/record";
+import { frameTag, paddedFrameBytes } from "@stonewal/record";
 import { RecoveryError } from "./errors.js";
 import { FrameFeed, trimmed } from "./frame-feed.js";
 import type { LogPlace, LogView } from "./model.js";
@@ -18,7 +18,7 @@ export async function locate(io: IoBackend, view: LogView, lsn: number): Promise
   }
   const firstLsn = view.segments()[0]?.preamble.firstLsn ?? 1;
   if (lsn < firstLsn) throw trimmed(lsn, firstLsn - 1);
-  const feed = new FrameFeed(io, view, { from: lsn });
+  const feed = new FrameFeed(io, view, { from: lsn, unpack: false });
   try {
     for (
       let chunk = await feed.next(durable.frameNumber);
@@ -29,7 +29,8 @@ export async function locate(io: IoBackend, view: LogView, lsn: number): Promise
         if (header.firstLsn > lsn || header.nextLsn <= lsn) continue;
         const { sequence, frameNumber, checksum } = header;
         const offset = header.offset + paddedFrameBytes(header.length, chunk.segment.preamble.blockBytes);
-        return { sequence, frameNumber, offset, checksum, frameFirstLsn: header.firstLsn };
+        const tag = frameTag(header);
+        return { sequence, frameNumber, offset, checksum, tag, frameFirstLsn: header.firstLsn };
       }
       feed.release();
     }

@@ -1,7 +1,7 @@
 import { LOCK_NAME } from "@stonewal/record";
 import { RecoveryError } from "./errors.js";
 import { type Examination, examine } from "./examine.js";
-import type { LogLocation } from "./model.js";
+import type { LogLocation, Tip } from "./model.js";
 
 /** What looking at a log without the right to change it has come to. */
 export interface Sight {
@@ -12,6 +12,8 @@ export interface Sight {
 
 export interface LookOptions extends LogLocation {
   readonly direct?: boolean | undefined;
+  readonly structureOnly?: boolean | undefined;
+  readonly atLeast?: Tip | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -1,7 +1,8 @@
 import type { DwbImages } from "@stonewal/dwb";
 import type { IoBackend } from "@stonewal/io";
-import type { Anchor, LogRecord, Preamble } from "@stonewal/record";
+import type { Anchor, CompressionAlgorithm, LogRecord, Preamble, RecordRouting } from "@stonewal/record";
 import type { RecoveryErrorCode } from "./errors.js";
+import type { EncryptionOptions, SegmentKeys } from "./segment-keys.js";
 
 /** Where a log lies, and through what it is read. */
 export interface LogLocation {
@@ -9,9 +10,26 @@ export interface LogLocation {
   readonly directory: string;
   /** Path of the double-write buffer; `<directory>/dwb` if not given. */
   readonly dwbPath?: string | undefined;
+  /** For an encrypted log. Without keys its structure can be looked at, and its records can't be read. */
+  readonly encryption?: EncryptionOptions | undefined;
+}
+
+/**
+ * What a log is known to have held: `wal.tip` of an earlier time, kept where whoever can exchange the log can't reach it. An old and intact
+ * copy of the whole directory looks like a log that is fine; this tells it.
+ */
+export interface Tip {
+  /** Last LSN that was durable. */
+  readonly lsn: number;
+  /** Of an encrypted log: the tag of the frame that held it, 16 bytes. */
+  readonly tag?: Uint8Array | undefined;
 }
 
 export interface RecoverOptions extends LogLocation {
+  /** Where the log is encrypted and no keys are given, look at its structure without. Default: reject with `WAL_KEY_MISSING`. */
+  readonly structureOnly?: boolean | undefined;
+  /** Reject with `WAL_ROLLED_BACK` unless the log holds this. */
+  readonly atLeast?: Tip | undefined;
   /** Read past the page cache. Default: where the file system can. */
   readonly direct?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -25,6 +43,8 @@ export interface Position {
   readonly nextLsn: number;
   /** Checksum of the frame before. */
   readonly chain: bigint;
+  /** Tag of the frame or preamble before; zeros where that isn't encrypted. */
+  readonly tag: Uint8Array;
 }
 
 /** Bytes that stand in for what a file holds at `offset`: a frame taken from the double-write buffer, padding included. */
@@ -123,6 +143,7 @@ export interface RecoveredLog {
   readonly anchor: Anchor | undefined;
   /** Records up to this LSN may be gone; 0: none. */
   readonly trimLsn: number;
+  readonly tip: Tip;
   /** Names of the segment files waiting to be used, all of `segmentBytes`. */
   readonly spares: readonly string[];
   readonly closedCleanly: boolean;
@@ -153,6 +174,16 @@ export interface DwbReport {
   readonly restores: readonly FramePlace[];
 }
 
+/** What of an encrypted log was checked with its keys. */
+export interface EncryptionReport {
+  /** Ids of the keys that its segments were written with, oldest first. */
+  readonly keyIds: readonly number[];
+  /** Ids of those that were not at hand: of what was written with them only the structure was checked. */
+  readonly unchecked: readonly number[];
+  /** Segments from before the log was encrypted. */
+  readonly unencryptedSegments: number;
+}
+
 export interface VerifyReport {
   /** Records that can be read, in order, from the first on. */
   readonly records: number;
@@ -169,6 +200,8 @@ export interface VerifyReport {
   /** Everything damaged, what opening for writing would put right included. Empty: all that was acknowledged can be read. */
   readonly corruption: readonly Corruption[];
   readonly dwb: DwbReport;
+  /** Absent where nothing is encrypted. */
+  readonly encryption?: EncryptionReport | undefined;
 }
 
 export interface InspectedFrame extends FramePlace {
@@ -182,6 +215,13 @@ export interface InspectedFrame extends FramePlace {
   readonly time: number;
   /** Hexadecimal. */
   readonly incarnation: string;
+  /** Id of the key it is encrypted with. */
+  readonly keyId?: number | undefined;
+  readonly compression?: CompressionAlgorithm | undefined;
+  /** Bytes of its records before they were compressed or encrypted; absent where they are stored as they are. */
+  readonly plainBytes?: number | undefined;
+  /** Where an encrypted frame leaves its records' routing fields readable. */
+  readonly routing?: readonly RecordRouting[] | undefined;
 }
 
 export interface InspectedSegment {
@@ -195,6 +235,8 @@ export interface InspectedSegment {
   readonly recycled: boolean;
   /** Milliseconds since the Unix epoch. */
   readonly created: number;
+  /** Id of the key that it is encrypted with. */
+  readonly keyId?: number | undefined;
   /** Frames that count, and sums over them; a frame that a cut goes through counts whole. */
   readonly frames: number;
   readonly records: number;
@@ -236,6 +278,8 @@ export interface DurablePoint {
 export interface LogView {
   readonly logId: Uint8Array;
   readonly blockBytes: number;
+  /** For an encrypted log. */
+  readonly keys?: SegmentKeys | undefined;
   /**
    * The live segments, oldest first: a snapshot. A segment must be in it before `durable()` reaches into it. A
    * segment that the next one's preamble cuts short stays, and so does the order of sequences.
@@ -303,6 +347,8 @@ export interface LogPlace {
   readonly offset: number;
   /** Checksum of that frame: the next one's chain. */
   readonly checksum: bigint;
+  /** Tag of that frame; zeros where it isn't encrypted. */
+  readonly tag: Uint8Array;
   readonly frameFirstLsn: number;
 }
 
@@ -314,6 +360,8 @@ export interface OpenReaderOptions extends LogLocation {
    * throws the error when it gets there.
    */
   readonly damaged?: "refuse" | "prefix" | undefined;
+  /** Reject with `WAL_ROLLED_BACK` unless the log holds this. */
+  readonly atLeast?: Tip | undefined;
   /** How often `follow` looks for news beside a writer in another process, in milliseconds. Default 50. */
   readonly pollMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;

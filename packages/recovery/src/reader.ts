@@ -1,5 +1,5 @@
 import type { IoBackend, Timer } from "@stonewal/io";
-import { ANCHOR_NAME, type FrameHeader, LOCK_NAME, type LogRecord } from "@stonewal/record";
+import { ANCHOR_NAME, type FrameHeader, LOCK_NAME, type LogRecord, NO_TAG } from "@stonewal/record";
 import { readAnchor, readPreambles } from "./copies.js";
 import { listLog, type SegmentFile } from "./directory.js";
 import { type DiskAccess, openDisk } from "./disk.js";
@@ -18,6 +18,7 @@ import type {
   SegmentRef,
 } from "./model.js";
 import { replay, replayBatches } from "./replay.js";
+import type { SegmentKeys } from "./segment-keys.js";
 import { refsOf } from "./segment-refs.js";
 import { CHUNK_BYTES, identityOf, startOf } from "./segment-scan.js";
 import { problemError } from "./walk.js";
@@ -49,13 +50,14 @@ export class LogReader implements LogView {
   readonly #io: IoBackend;
   readonly logId: Uint8Array;
   readonly blockBytes: number;
+  readonly keys: SegmentKeys;
   #segments: readonly SegmentRef[] = [];
   #durable: DurablePoint = { lsn: 0, frameNumber: 0 };
   #trimLsn = 0;
   #firstLsn = 1;
   #damage: RecoveryError | undefined;
   /** How far frames have been seen in the last segment, proven durable or not. */
-  #tip: Position = { offset: 0, frameNumber: 0, nextLsn: 0, chain: 0n };
+  #tip: Position = { offset: 0, frameNumber: 0, nextLsn: 0, chain: 0n, tag: NO_TAG };
   #tracker = new DurableTracker(this.#durable);
   #access: DiskAccess;
   #live = false;
@@ -74,6 +76,7 @@ export class LogReader implements LogView {
     const newest = found.segments.at(-1)?.walked.preamble;
     this.logId = newest?.logId ?? found.anchorFile.anchor?.logId ?? new Uint8Array(16);
     this.blockBytes = newest?.blockBytes ?? 4096;
+    this.keys = found.keys;
     this.#access = { ...found.access, settle: false };
     this.#adopt(sight);
   }
@@ -292,6 +295,7 @@ export class LogReader implements LogView {
     try {
       const preambles = (await readPreambles(disk)).map((copy) => copy.value);
       const preamble = preambles.find((copy) => copy?.sequence === file.sequence);
+      if (preamble !== undefined) await this.keys.unpackerFor(file.path, preamble);
       return preamble && { sequence: file.sequence, path: file.path, preamble };
     } finally {
       await disk.close();
@@ -308,7 +312,14 @@ export class LogReader implements LogView {
     const disk = await openDisk(this.#access, segment.path).catch(() => undefined);
     if (disk === undefined) return undefined;
     for (const image of segment.overlay ?? []) disk.overlay(image);
-    const options = { checksum: this.#io.checksum, chunkBytes: CHUNK_BYTES, ahead: false };
+    const unpacker = await this.keys.unpackerFor(segment.path, segment.preamble);
+    const options = {
+      checksum: this.#io.checksum,
+      unpacker,
+      keep: false,
+      chunkBytes: CHUNK_BYTES,
+      ahead: false,
+    };
     const scanner = new FrameScanner(disk, identityOf(segment.preamble, disk), tip, options);
     try {
       for (;;) {

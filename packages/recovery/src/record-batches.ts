@@ -43,11 +43,11 @@ export class RecordSelection {
   take(chunk: FeedChunk): LogRecord[] {
     const records: LogRecord[] = [];
     const to = Math.min(this.#to, chunk.lastLsn);
-    for (const { header, at } of chunk.frames) {
+    for (const { header, at, unpacked } of chunk.frames) {
       if (header.time > this.#untilTime) this.#pastTime = this.#ended = true;
       if (this.#ended) break;
       if (header.nextLsn <= this.#from) continue;
-      const cursor = frameRecords(chunk.bytes, at, header);
+      const cursor = frameRecords(chunk.bytes, at, header, unpacked);
       cursor.skipTo(this.#from);
       for (let record = cursor.read(); record !== undefined && record.lsn <= to; record = cursor.read()) {
         if (this.#isUnknown(record)) return records;

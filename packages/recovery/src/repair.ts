@@ -163,7 +163,8 @@ async function mendAnchor(found: Examination): Promise<Anchor | undefined> {
  * next interrupted write for damage.
  */
 function lowered(anchor: Anchor, { position, io }: Examination): Anchor {
-  if (anchor.watermark <= position.frameNumber) return anchor;
+  // One that is encrypted takes a writer's key. Nothing is appended before there is one, so until then its watermark does no harm.
+  if (anchor.watermark <= position.frameNumber || anchor.encryption !== undefined) return anchor;
   const { generation } = anchor;
   const watermark = position.frameNumber;
   return { ...anchor, generation: generation + 1, watermark, time: io.clock.now() };
@@ -282,6 +283,7 @@ function recovered(
     position: found.position,
     anchor,
     trimLsn: found.trimLsn,
+    tip: found.tip,
     spares: spares.map((spare) => spare.name).filter((name) => !removed.includes(name)),
     closedCleanly: found.closedCleanly,
     highestSequence: sequence,

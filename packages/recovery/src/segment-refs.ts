@@ -19,6 +19,7 @@ export function viewOf(found: Examination, live: boolean): LogView {
   return {
     logId: new Uint8Array(16),
     blockBytes: 0,
+    keys: found.keys,
     segments: () => refs,
     durable: () => durable,
     trimLsn: () => found.trimLsn,

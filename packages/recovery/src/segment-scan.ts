@@ -3,9 +3,11 @@ import type { ChecksumRanges } from "@stonewal/io";
 import {
   FRAMES_START,
   type FrameHeader,
+  type FrameUnpacker,
   type OpenBody,
   type Preamble,
   paddedFrameBytes,
+  preambleTag,
   readOpenBody,
 } from "@stonewal/record";
 import { understood } from "./directory.js";
@@ -51,6 +53,8 @@ export interface ScanTask {
   readonly next: Preamble | undefined;
   readonly dwb: DwbImages | undefined;
   readonly checksum: ChecksumRanges | undefined;
+  /** Without, the structure is to do. */
+  readonly unpacker: FrameUnpacker | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onFrame: (header: FrameHeader) => void;
 }
@@ -60,9 +64,10 @@ export interface ScanTask {
  * for as many blocks as a number can count, and take the memory of a frame as long as a header says.
  */
 export function identityOf(preamble: Preamble, file: DiskFile): SegmentIdentity {
-  const { logId, sequence, blockBytes, segmentBytes } = preamble;
+  const { logId, sequence, blockBytes, segmentBytes, encryption } = preamble;
   const there = file.size - (file.size % blockBytes);
-  return { logId, sequence, blockBytes, segmentBytes: Math.min(segmentBytes, there) };
+  const keyId = encryption?.keyId ?? 0;
+  return { logId, sequence, blockBytes, segmentBytes: Math.min(segmentBytes, there), keyId };
 }
 
 /** Where the first frame of a segment goes. */
@@ -72,6 +77,7 @@ export function startOf(preamble: Preamble): Position {
     frameNumber: preamble.firstFrameNumber,
     nextLsn: preamble.firstLsn,
     chain: preamble.previousChecksum,
+    tag: preambleTag(preamble),
   };
 }
 
@@ -80,8 +86,8 @@ export function startOf(preamble: Preamble): Position {
  * double-write buffer is asked by position; a copy that fits is read in place of the file's bytes from then on.
  */
 export async function scanSegment(task: ScanTask): Promise<SegmentScan> {
-  const { file, identity, next, dwb, checksum, signal } = task;
-  const options = { checksum, chunkBytes: CHUNK_BYTES, ahead: true };
+  const { file, identity, next, dwb, checksum, unpacker, signal } = task;
+  const options = { checksum, unpacker, keep: false, chunkBytes: CHUNK_BYTES, ahead: true };
   const scanner = new FrameScanner(file, identity, task.start, options);
   const restores: Restore[] = [];
   const sums: FrameSums = { frames: 0, records: 0, bytes: 0, paddingBytes: 0 };
@@ -129,7 +135,7 @@ export async function scanSegment(task: ScanTask): Promise<SegmentScan> {
  */
 async function bestCopy(task: ScanTask, dwb: DwbImages, position: Position): Promise<FrameCopy | undefined> {
   let best: FrameCopy | undefined;
-  for (const copy of copiesAt(dwb, task.identity, position, task.checksum)) {
+  for (const copy of copiesAt(dwb, task.identity, position, task)) {
     const verdict = await followed(task, dwb, copy);
     if (verdict === "yes") return copy;
     if (verdict === "unknown") best ??= copy;
@@ -138,7 +144,7 @@ async function bestCopy(task: ScanTask, dwb: DwbImages, position: Position): Pro
 }
 
 async function followed(task: ScanTask, dwb: DwbImages, copy: FrameCopy): Promise<"yes" | "no" | "unknown"> {
-  const { file, identity, next, checksum } = task;
+  const { file, identity, next } = task;
   const { header } = copy;
   if (next !== undefined && next.previousFrameNumber === header.frameNumber) {
     return next.previousChecksum === header.checksum ? "yes" : "no";
@@ -153,5 +159,5 @@ async function followed(task: ScanTask, dwb: DwbImages, copy: FrameCopy): Promis
   if (after !== undefined && after.frameNumber === header.frameNumber + 1) {
     return after.chain === header.checksum ? "yes" : "no";
   }
-  return copiesAt(dwb, identity, behind(header, offset), checksum).next().done ? "unknown" : "yes";
+  return copiesAt(dwb, identity, behind(header, offset), task).next().done ? "unknown" : "yes";
 }

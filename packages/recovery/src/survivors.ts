@@ -16,7 +16,7 @@ import type { SegmentFile } from "./directory.js";
 import { type DiskFile, openDisk } from "./disk.js";
 import { headersIn } from "./dwb-copies.js";
 import type { Examination } from "./examine.js";
-import { headerOf, type SegmentIdentity } from "./frame-scan.js";
+import { headerOf, type SegmentIdentity, unpackFrame } from "./frame-scan.js";
 import { headlessRecords } from "./headless-records.js";
 import { readTail } from "./tail.js";
 
@@ -59,7 +59,7 @@ export async function* survivors(found: Examination): AsyncGenerator<LogRecord[]
       for (const copy of here) {
         if (copy.header.chain !== chain) break;
         chain = copy.header.checksum;
-        yield [...frameRecords(copy.bytes, 0, copy.header)];
+        yield await unpacked(found, copy.bytes, copy.header, isEncrypted(found));
       }
       continue;
     }
@@ -114,10 +114,11 @@ async function* inPlace(
       chain = checksum;
       nextLsn = copy.header.nextLsn;
       offset = copy.header.offset + paddedFrameBytes(copy.header.length, blockBytes);
-      yield { records: [...frameRecords(copy.bytes, 0, copy.header)], checksum };
+      const records = await unpacked(found, copy.bytes, copy.header, place.identity.keyId > 0);
+      yield { records, checksum };
     }
     const gapEnd = header?.offset ?? (place.end === undefined ? offset : place.identity.segmentBytes);
-    if (offset < gapEnd && nextLsn !== undefined && !place.recycled) {
+    if (offset < gapEnd && nextLsn !== undefined && !place.recycled && place.identity.keyId === 0) {
       const lastLsn = header === undefined ? end.previousLsn : header.firstLsn - 1;
       const records = await headlessRecords(disk, offset, gapEnd, { firstLsn: nextLsn, lastLsn });
       if (records.length > 0) yield { records, checksum: chain };
@@ -148,9 +149,30 @@ async function recordsOf(
   const again = headerOf(disk.path, bytes, 0, identity, header.offset);
   if (again === undefined) return [];
   const whole = padded <= bytes.length && isIntact(found, bytes, again, identity.blockBytes);
-  if (whole) return [...frameRecords(bytes, 0, again)];
-  if (copy !== undefined) return [...frameRecords(copy.bytes, 0, copy.header)];
-  return proven ? [...intactRecords(bytes, 0, again, identity.blockBytes)] : [];
+  if (whole) return unpacked(found, bytes, again, identity.keyId > 0);
+  if (copy !== undefined) return unpacked(found, copy.bytes, copy.header, identity.keyId > 0);
+  return proven && identity.keyId === 0 ? [...intactRecords(bytes, 0, again, identity.blockBytes)] : [];
+}
+
+/** The records of an intact frame; none where it isn't authentic, or can't be unpacked. */
+async function unpacked(
+  found: Examination,
+  bytes: Uint8Array,
+  header: FrameHeader,
+  encrypted: boolean,
+): Promise<LogRecord[]> {
+  const { packed } = header;
+  if ((packed?.encrypted ?? false) !== encrypted) return [];
+  const unpacker = await found.keys.unpackerWith(`frame ${header.frameNumber}`, packed?.keyId ?? 0);
+  if (unpacker === undefined) return [];
+  const opened = unpackFrame(`frame ${header.frameNumber}`, unpacker, bytes, 0, header);
+  return "code" in opened ? [] : [...frameRecords(bytes, 0, header, opened.records)];
+}
+
+/** Whether what lies behind the readable part of the log must be encrypted, as far as is known. */
+function isEncrypted(found: Examination): boolean {
+  const last = found.segments.at(-1)?.walked.preamble ?? found.anchorFile.anchor;
+  return last?.encryption !== undefined;
 }
 
 function isIntact(found: Examination, bytes: Uint8Array, header: FrameHeader, blockBytes: number): boolean {
@@ -212,7 +234,13 @@ async function placesBehind(found: Examination, logId: Uint8Array): Promise<Map<
     const after = [...preambles.values()].find(({ previousSequence }) => previousSequence === file.sequence);
     places.set(file.sequence, {
       file,
-      identity: { logId, sequence: file.sequence, blockBytes, segmentBytes },
+      identity: {
+        logId,
+        sequence: file.sequence,
+        blockBytes,
+        segmentBytes,
+        keyId: preamble === undefined ? Number(isEncrypted(found)) : (preamble.encryption?.keyId ?? 0),
+      },
       recycled: preamble?.recycled ?? true,
       from: here ? found.position.offset : FRAMES_START,
       nextLsn: here ? found.position.nextLsn : preamble?.firstLsn,

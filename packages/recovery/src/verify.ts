@@ -1,7 +1,7 @@
 import { hex } from "./directory.js";
 import type { Examination } from "./examine.js";
 import { look } from "./look.js";
-import type { Corruption, DwbReport, LogLocation, VerifyReport } from "./model.js";
+import type { Corruption, DwbReport, EncryptionReport, LogLocation, VerifyReport } from "./model.js";
 import { placeOf, tornTailOf } from "./report.js";
 
 /**
@@ -12,7 +12,7 @@ import { placeOf, tornTailOf } from "./report.js";
  * `WAL_UNSUPPORTED_FORMAT`, and a back end's `IoError` (no permission).
  */
 export async function verifyLog(options: LogLocation): Promise<VerifyReport> {
-  const { found, live } = await look(options);
+  const { found, live } = await look({ ...options, structureOnly: true });
   return verdictOn(found, live);
 }
 
@@ -43,7 +43,16 @@ export function verdictOn(found: Examination, live: boolean): VerifyReport {
     tail,
     corruption: [...problems, ...found.repairable],
     dwb: dwbReport(found),
+    encryption: encryptionReport(found),
   };
+}
+
+function encryptionReport({ walk, keys }: Examination): EncryptionReport | undefined {
+  const ids = walk.run.map(({ preamble }) => preamble.encryption?.keyId);
+  const keyIds = [...new Set(ids.filter((id) => id !== undefined))];
+  if (keyIds.length === 0) return undefined;
+  const unencryptedSegments = ids.filter((id) => id === undefined).length;
+  return { keyIds, unchecked: keys.unchecked, unencryptedSegments };
 }
 
 function dwbReport(found: Examination): DwbReport {

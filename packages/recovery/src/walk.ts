@@ -1,5 +1,5 @@
 import { IoError } from "@stonewal/io";
-import { FRAMES_START, type Preamble } from "@stonewal/record";
+import { FRAMES_START, type Preamble, preambleTag } from "@stonewal/record";
 import { type Copies, readPreambles } from "./copies.js";
 import { type SegmentFile, sameBytes } from "./directory.js";
 import { type DiskAccess, type DiskFile, openDisk } from "./disk.js";
@@ -187,6 +187,7 @@ function samePreamble(a: Preamble, b: Preamble): boolean {
     a.previousChecksum === b.previousChecksum &&
     a.previousEnd === b.previousEnd &&
     a.time === b.time &&
+    sameBytes(preambleTag(a), preambleTag(b)) &&
     sameBytes(a.logId, b.logId) &&
     sameBytes(a.incarnation, b.incarnation)
   );

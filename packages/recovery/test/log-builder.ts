@@ -9,9 +9,16 @@ import {
   FrameBuilder,
   type FrameFields,
   type FrameKind,
+  type KeyRing,
+  LogCipher,
+  NO_TAG,
   type OpenBody,
+  type Packing,
   type Preamble,
+  preambleTag,
   type RecordInput,
+  sealAnchor,
+  sealPreamble,
   segmentName,
 } from "@stonewal/record";
 
@@ -27,6 +34,7 @@ export interface BuiltFrame {
   readonly firstLsn: number;
   readonly nextLsn: number;
   readonly checksum: bigint;
+  readonly tag: Uint8Array;
   readonly length: number;
   /** As on disk, padding included. */
   readonly bytes: Uint8Array;
@@ -42,6 +50,8 @@ export interface FrameOptions {
   readonly fields?: Partial<FrameFields>;
   /** Do not put it into the segment: only the double-write buffer has it, or nobody. */
   readonly lost?: boolean;
+  /** Overrides of how the log is packed. */
+  readonly packing?: Packing;
 }
 
 export interface BuiltSegment {
@@ -70,6 +80,9 @@ export class LogBuilder {
   frameNumber = 1;
   nextLsn: number;
   chain = 0n;
+  tag: Uint8Array = NO_TAG;
+  keys: KeyRing | undefined;
+  packing: Packing = {};
   readonly blockBytes: number;
   readonly #blocks: number;
 
@@ -80,12 +93,17 @@ export class LogBuilder {
       startLsn?: number;
       recycled?: boolean;
       blockBytes?: number;
+      /** Encrypted with the ring's current key. */
+      keys?: KeyRing;
+      packing?: Packing;
     } = {},
   ) {
     this.logId = options.logId ?? id(0x11);
     this.blockBytes = options.blockBytes ?? BLOCK;
     this.#blocks = options.blocks ?? 24;
     this.nextLsn = options.startLsn ?? 1;
+    this.packing = options.packing ?? {};
+    this.encrypt(options.keys);
     this.#segment({
       sequence: 1,
       previousSequence: 0,
@@ -105,6 +123,20 @@ export class LogBuilder {
     return FRAMES_START + this.#blocks * this.blockBytes;
   }
 
+  /** From the next segment on, with the ring's current key. */
+  encrypt(keys: KeyRing | undefined): void {
+    this.keys = keys;
+    const { logId, incarnation } = this;
+    const cipher = keys && new LogCipher(keys, { keyId: keys.current, logId, incarnation });
+    this.packing = { ...this.packing, cipher };
+  }
+
+  /** What is written from now on is another opening's. */
+  reopen(incarnation: Uint8Array<ArrayBuffer>): void {
+    this.incarnation = incarnation;
+    this.encrypt(this.keys);
+  }
+
   #segment(
     fields: Pick<
       Preamble,
@@ -116,7 +148,7 @@ export class LogBuilder {
       | "recycled"
     >,
   ): void {
-    const preamble: Preamble = {
+    const stated: Preamble = {
       logId: this.logId,
       firstLsn: this.nextLsn,
       firstFrameNumber: this.frameNumber,
@@ -127,6 +159,9 @@ export class LogBuilder {
       incarnation: this.incarnation,
       ...fields,
     };
+    const { cipher } = this.packing;
+    const preamble = cipher === undefined ? stated : sealPreamble(stated, cipher, this.tag);
+    this.tag = preambleTag(preamble);
     const bytes = new Uint8Array(this.segmentBytes);
     bytes.set(encodePreamble(preamble));
     const name = segmentName(preamble.sequence, preamble.firstLsn);
@@ -139,7 +174,7 @@ export class LogBuilder {
     const kind = options.kind ?? (records.length > 0 ? "data" : "idle");
     const builder = new FrameBuilder(this.blockBytes);
     const scratch = new Uint8Array(this.segmentBytes);
-    builder.begin(scratch, 0, scratch.length);
+    builder.begin(scratch, 0, scratch.length, options.packing ?? this.packing);
     for (const record of records) builder.append(typeof record === "string" ? payload(record) : record);
     const fields: FrameFields = {
       kind,
@@ -152,6 +187,7 @@ export class LogBuilder {
       watermark: options.watermark ?? this.frameNumber,
       time: options.time ?? this.time++,
       chain: this.chain,
+      previousTag: this.tag,
       ...(options.open === undefined ? {} : { open: options.open }),
       ...options.fields,
     };
@@ -163,6 +199,7 @@ export class LogBuilder {
       firstLsn: fields.firstLsn,
       nextLsn: fields.firstLsn + records.length,
       checksum: sealed.checksum,
+      tag: sealed.tag,
       length: sealed.length,
       bytes: scratch.slice(0, sealed.paddedLength),
     };
@@ -172,6 +209,7 @@ export class LogBuilder {
     this.frameNumber = frame.frameNumber + 1;
     this.nextLsn = frame.nextLsn;
     this.chain = sealed.checksum;
+    this.tag = sealed.tag;
     return frame;
   }
 
@@ -197,6 +235,7 @@ export class LogBuilder {
     const frame = this.frames.findLast((candidate) => candidate.firstLsn <= lsn && candidate.nextLsn > lsn)!;
     this.nextLsn = lsn + 1;
     this.chain = frame.checksum;
+    this.tag = frame.tag;
     this.#segment({
       sequence: this.current.preamble.sequence + 1,
       previousSequence: frame.sequence,
@@ -208,7 +247,7 @@ export class LogBuilder {
   }
 
   setAnchor(fields: Partial<Anchor> = {}): void {
-    this.anchor = {
+    const anchor = {
       logId: this.logId,
       generation: (this.anchor?.generation ?? 0) + 1,
       trimPoint: this.anchor?.trimPoint ?? 0,
@@ -218,6 +257,8 @@ export class LogBuilder {
       sequence: this.current.preamble.sequence,
       ...fields,
     };
+    const { cipher } = this.packing;
+    this.anchor = cipher === undefined ? anchor : sealAnchor(anchor, cipher, this.incarnation);
   }
 
   close(): void {

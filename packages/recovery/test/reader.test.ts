@@ -211,6 +211,7 @@ describe("locate", () => {
           frameNumber: frame.frameNumber,
           offset: frame.offset + frame.bytes.length,
           checksum: frame.checksum,
+          tag: new Uint8Array(16),
           frameFirstLsn: frame.firstLsn,
         });
       }

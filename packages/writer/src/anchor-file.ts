@@ -1,5 +1,6 @@
 import type { Arena, IoBackend, IoFile } from "@stonewal/io";
 import { ANCHOR_BYTES, encodeAnchor, PREAMBLE_COPY_OFFSET } from "@stonewal/record";
+import type { LogPacking } from "./packing.js";
 
 /** What the anchor states; see docs/format.md. */
 export interface AnchorState {
@@ -12,6 +13,12 @@ export interface AnchorState {
   readonly sequence: number;
 }
 
+export interface AnchorFileOptions {
+  readonly direct: boolean;
+  readonly blockBytes: number;
+  readonly packing: LogPacking;
+}
+
 /**
  * The log's anchor: two copies in one preallocated file, so that writing it needs no free space and one of them survives
  * whatever a crash does to the other.
@@ -21,6 +28,7 @@ export class AnchorFile {
   readonly #file: IoFile;
   readonly #logId: Uint8Array;
   readonly #blockBytes: number;
+  readonly #packing: LogPacking;
   readonly #arena: Arena;
   #generation: number;
   /** Never lowered: what lies below may have been freed. */
@@ -31,13 +39,14 @@ export class AnchorFile {
     io: IoBackend,
     file: IoFile,
     logId: Uint8Array,
-    blockBytes: number,
+    { blockBytes, packing }: AnchorFileOptions,
     last: { generation: number; trimLsn: number },
   ) {
     this.#io = io;
     this.#file = file;
     this.#logId = logId;
     this.#blockBytes = blockBytes;
+    this.#packing = packing;
     this.#generation = last.generation;
     this.#trimLsn = last.trimLsn;
     this.#arena = io.arena(2 * blockBytes);
@@ -48,10 +57,10 @@ export class AnchorFile {
     io: IoBackend,
     path: string,
     logId: Uint8Array,
-    options: { direct: boolean; blockBytes: number; last: { generation: number; trimLsn: number } },
+    options: AnchorFileOptions & { last: { generation: number; trimLsn: number } },
   ): Promise<AnchorFile> {
     const file = await io.open(path, { access: "write", direct: options.direct });
-    return new AnchorFile(io, file, logId, options.blockBytes, options.last);
+    return new AnchorFile(io, file, logId, options, options.last);
   }
 
   /** Makes the file of a new log. Its name is durable once the caller has synced the directory. */
@@ -59,10 +68,10 @@ export class AnchorFile {
     io: IoBackend,
     path: string,
     logId: Uint8Array,
-    options: { direct: boolean; blockBytes: number },
+    options: AnchorFileOptions,
   ): Promise<AnchorFile> {
     const file = await io.open(path, { access: "create", direct: options.direct });
-    const anchor = new AnchorFile(io, file, logId, options.blockBytes, { generation: 0, trimLsn: 0 });
+    const anchor = new AnchorFile(io, file, logId, options, { generation: 0, trimLsn: 0 });
     await file.writeZeros(0, ANCHOR_BYTES);
     return anchor;
   }
@@ -81,7 +90,7 @@ export class AnchorFile {
     this.#generation += 1;
     this.#trimLsn = Math.max(this.#trimLsn, state.trimLsn);
     const { watermark, durableLsn, sequence } = state;
-    const encoded = encodeAnchor({
+    const stated = this.#packing.anchor({
       logId: this.#logId,
       generation: this.#generation,
       time: this.#io.clock.now(),
@@ -90,6 +99,7 @@ export class AnchorFile {
       durableLsn,
       sequence,
     });
+    const encoded = encodeAnchor(stated);
     for (const copy of [0, 1]) {
       const from = copy * PREAMBLE_COPY_OFFSET;
       this.#arena.bytes.set(encoded.subarray(from, from + this.#blockBytes), copy * this.#blockBytes);

@@ -6,14 +6,19 @@ import {
   FrameBuilder,
   type FrameKind,
   MAX_LSN,
+  MAX_PACKED_BYTES,
   type OpenBody,
+  type Packing,
+  type Preamble,
   paddedFrameBytes,
+  preambleTag,
   type RecordInput,
   recordBytes,
   validateRecord,
 } from "@stonewal/record";
 import type { Position } from "@stonewal/recovery";
 import { WalError } from "./errors.js";
+import type { LogPacking } from "./packing.js";
 import type { SegmentStart, Spare } from "./segment-store.js";
 
 /**
@@ -44,13 +49,15 @@ export interface SealedFrame {
   readonly checksum: bigint;
   /** What an open frame states. */
   readonly open: OpenBody | undefined;
+  readonly encrypted: boolean;
+  readonly tag: Uint8Array;
 }
 
 /** The next segment becomes the active one before any later frame is written. */
 export interface Roll {
   readonly work: "roll";
   readonly spare: Spare;
-  readonly start: SegmentStart;
+  readonly preamble: Preamble;
 }
 
 /** What there is no room for a record without: the buffer is full, or the segment is and the next one isn't there. */
@@ -66,6 +73,9 @@ export interface FrameAssemblerOptions {
   readonly frameBytes: number;
   /** Bound on the memory of all frames that are not durable yet. */
   readonly bufferBytes: number;
+  readonly packing: LogPacking;
+  /** What a spare will state as a segment; see `SegmentStore`. */
+  readonly preambleFor: (spare: Spare, start: SegmentStart) => Preamble;
   /** Takes a segment file that is ready, if there is one. */
   readonly takeSpare: () => Spare | undefined;
   readonly spareReady: () => boolean;
@@ -87,6 +97,12 @@ interface Plan {
   frameNumber: number;
   nextLsn: number;
   chain: bigint;
+  /** Of the frame or preamble before; zeros where that isn't encrypted. */
+  tag: Uint8Array;
+  /** Of the segment's key; 0: none. */
+  keyId: number;
+  /** How frames are packed in that segment. */
+  packing: Packing | undefined;
 }
 
 /**
@@ -107,25 +123,38 @@ export class FrameAssembler {
   #open: { arena: Arena; offset: number; firstLsn: number } | undefined;
   readonly #freeArenas: Arena[] = [];
   #bufferedBytes = 0;
-  /** Bytes of records that the last attempt to append was for, if it was refused for lack of room. */
-  #refusedBytes: number | undefined;
+  /** What the last attempt to append was for, if it was refused for lack of room. */
+  #refused: { readonly bytes: number; readonly records: number } | undefined;
   #recordsAppended = 0;
   #payloadBytes = 0;
 
   constructor(
     options: FrameAssemblerOptions,
     position: Position,
-    active: { sequence: number; segmentBytes: number; highestSequence: number },
+    active: { preamble: Preamble; highestSequence: number },
   ) {
     this.#options = options;
+    const { sequence, segmentBytes, encryption } = active.preamble;
+    const keyId = encryption?.keyId ?? 0;
     this.#builder = new FrameBuilder(options.blockBytes, options.io.checksum as ChecksumRanges | undefined);
     this.#plan = {
-      ...active,
+      sequence,
+      segmentBytes,
+      highestSequence: active.highestSequence,
       offset: position.offset,
       frameNumber: position.frameNumber,
       nextLsn: position.nextLsn,
       chain: position.chain,
+      tag: position.tag,
+      keyId,
+      // With another key than the current one nothing is written any more: the log rolls first.
+      packing: keyId === options.packing.keyId ? options.packing.framesWith(keyId) : undefined,
     };
+  }
+
+  /** The active segment has another key than the current one, or none where there is one: the log must roll before anything is written. */
+  get keyIsOld(): boolean {
+    return this.#plan.keyId !== this.#options.packing.keyId;
   }
 
   get nextLsn(): number {
@@ -180,14 +209,15 @@ export class FrameAssembler {
 
   /** What the last attempt to append would lack now, if it was refused: not always what it lacked then. */
   get lacks(): Lack | undefined {
-    const bytes = this.#refusedBytes;
-    if (bytes === undefined || (this.#open !== undefined && this.#builder.fits(bytes))) return undefined;
-    return this.#lack(this.#need(bytes));
+    if (this.#refused === undefined) return undefined;
+    const { bytes, records } = this.#refused;
+    if (this.#open !== undefined && this.#builder.fits(bytes, records)) return undefined;
+    return this.#lack(this.#need(bytes + records * this.#options.packing.routingBytes));
   }
 
   /** The largest payload a record can have, in bytes. */
   get maxPayloadBytes(): number {
-    return this.#maxBodyBytes() - recordBytes(0);
+    return this.#maxBodyBytes() - this.#options.packing.routingBytes - recordBytes(0);
   }
 
   append(record: RecordInput): number {
@@ -233,9 +263,10 @@ export class FrameAssembler {
     if (this.#plan.nextLsn > MAX_LSN - count + 1) {
       throw new WalError("WAL_LSN_EXHAUSTED", `no LSN is left after ${this.#plan.nextLsn - 1}`);
     }
-    this.#refusedBytes = undefined;
-    if (this.#open !== undefined && this.#builder.fits(bytes)) return;
-    if (bytes > this.#maxBodyBytes()) {
+    this.#refused = undefined;
+    if (this.#open !== undefined && this.#builder.fits(bytes, count)) return;
+    const body = bytes + count * this.#options.packing.routingBytes;
+    if (body > this.#maxBodyBytes()) {
       const { segmentBytes, bufferBytes } = this.#options;
       throw new WalError(
         "WAL_RECORD_TOO_LARGE",
@@ -243,11 +274,11 @@ export class FrameAssembler {
           `${bufferBytes} bytes allow ${this.#maxBodyBytes()}`,
       );
     }
-    const need = this.#need(bytes);
+    const need = this.#need(body);
     const lacks = this.#lack(need);
     const spare = lacks === undefined && need.rolls ? this.#options.takeSpare() : undefined;
     if (lacks !== undefined) {
-      this.#refusedBytes = bytes;
+      this.#refused = { bytes, records: count };
       throw new WalError(
         "WAL_BACKPRESSURE",
         lacks === "memory"
@@ -286,7 +317,8 @@ export class FrameAssembler {
   }
 
   #maxBodyBytes(): number {
-    return Math.min(this.#dataBytesPerSegment(), this.#options.bufferBytes) - FRAME_HEADER_BYTES;
+    const bytes = Math.min(this.#dataBytesPerSegment(), this.#options.bufferBytes) - FRAME_HEADER_BYTES;
+    return this.#plan.packing === undefined ? bytes : Math.min(bytes, MAX_PACKED_BYTES);
   }
 
   #begin(arenaBytes: number, capacity: number): void {
@@ -294,35 +326,49 @@ export class FrameAssembler {
     const arena = (standard ? this.#freeArenas.pop() : undefined) ?? this.#options.io.arena(arenaBytes);
     this.#bufferedBytes += arena.bytes.byteLength;
     this.#open = { arena, offset: this.#plan.offset, firstLsn: this.#plan.nextLsn };
-    this.#builder.begin(arena.bytes, 0, capacity);
+    this.#builder.begin(arena.bytes, 0, capacity, this.#packing());
   }
 
   #roll(spare: Spare): void {
     const plan = this.#plan;
-    const sequence = plan.highestSequence + 1;
-    this.#enqueue({
-      work: "roll",
-      spare,
-      start: {
-        sequence,
-        firstLsn: plan.nextLsn,
-        firstFrameNumber: plan.frameNumber,
-        previousSequence: plan.sequence,
-        previousFrameNumber: plan.frameNumber - 1,
-        previousLsn: plan.nextLsn - 1,
-        previousChecksum: plan.chain,
-        previousEnd: plan.offset,
-      },
+    const preamble = this.#options.preambleFor(spare, {
+      sequence: plan.highestSequence + 1,
+      firstLsn: plan.nextLsn,
+      firstFrameNumber: plan.frameNumber,
+      previousSequence: plan.sequence,
+      previousFrameNumber: plan.frameNumber - 1,
+      previousLsn: plan.nextLsn - 1,
+      previousChecksum: plan.chain,
+      previousEnd: plan.offset,
+      previousTag: plan.tag,
     });
-    plan.sequence = sequence;
-    plan.segmentBytes = this.#options.segmentBytes;
-    plan.highestSequence = sequence;
+    this.#enqueue({ work: "roll", spare, preamble });
+    this.#enter(preamble);
     plan.offset = FRAMES_START;
+    plan.tag = preambleTag(preamble);
     this.#headEnd = FRAMES_START;
     // Were the one that names the DWB in an earlier segment only, a checkpoint could free it.
     if (!this.#options.openEverySegment) return;
     this.#sealEmpty("open");
     this.#headEnd = plan.offset;
+  }
+
+  /** How the next frame is packed. Nothing that isn't encrypted with its segment's key can come into it, whatever is wrong. */
+  #packing(): Packing | undefined {
+    const { packing, keyId, sequence } = this.#plan;
+    if ((packing?.cipher?.keyId ?? 0) === keyId) return packing;
+    throw new Error(`segment ${sequence} is written with key ${keyId}, and that is not at hand`);
+  }
+
+  /** What comes next goes into another segment. */
+  #enter({ sequence, segmentBytes, encryption }: Preamble): void {
+    const plan = this.#plan;
+    const keyId = encryption?.keyId ?? 0;
+    plan.sequence = sequence;
+    plan.segmentBytes = segmentBytes;
+    plan.highestSequence = Math.max(plan.highestSequence, sequence);
+    plan.packing = this.#options.packing.framesWith(keyId);
+    plan.keyId = keyId;
   }
 
   /** Closes the frame being filled and queues it. */
@@ -353,6 +399,7 @@ export class FrameAssembler {
       watermark: watermark(),
       time: io.clock.now(),
       chain: plan.chain,
+      previousTag: plan.tag,
       ...(open === undefined ? {} : { open }),
     });
     this.#enqueue({
@@ -365,11 +412,13 @@ export class FrameAssembler {
       records,
       arena,
       open,
+      encrypted: plan.keyId > 0,
       ...sealed,
     });
     plan.offset += sealed.paddedLength;
     plan.frameNumber += 1;
     plan.chain = sealed.checksum;
+    plan.tag = sealed.tag;
   }
 
   /**
@@ -392,7 +441,7 @@ export class FrameAssembler {
     const { blockBytes, io, openBody } = this.#options;
     const arena = io.arena(blockBytes);
     this.#bufferedBytes += blockBytes;
-    this.#builder.begin(arena.bytes, 0, blockBytes);
+    this.#builder.begin(arena.bytes, 0, blockBytes, this.#packing());
     this.#seal(kind, arena, this.#plan.nextLsn, kind === "open" ? openBody() : undefined);
   }
 
@@ -403,16 +452,15 @@ export class FrameAssembler {
   }
 
   /** Goes on at a place that a cut has made; nothing may be queued. */
-  restart(position: Position, sequence: number): void {
+  restart(position: Position, preamble: Preamble): void {
     const plan = this.#plan;
-    plan.sequence = sequence;
-    plan.segmentBytes = this.#options.segmentBytes;
-    plan.highestSequence = Math.max(plan.highestSequence, sequence);
+    this.#enter(preamble);
     plan.offset = position.offset;
     plan.frameNumber = position.frameNumber;
     plan.nextLsn = position.nextLsn;
     plan.chain = position.chain;
     this.#headEnd = FRAMES_START;
+    plan.tag = position.tag;
   }
 
   /** The next piece of work, which stays queued until `shift`. */

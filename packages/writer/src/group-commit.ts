@@ -1,5 +1,6 @@
 import type { DwbTicket } from "@stonewal/dwb";
 import { type IoBackend, IoError, type Step } from "@stonewal/io";
+import type { Tip } from "@stonewal/recovery";
 import { WalError } from "./errors.js";
 import { channels } from "./events.js";
 import type { FrameAssembler, SealedFrame } from "./frame-assembler.js";
@@ -46,6 +47,7 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #waiters = new DurabilityWaiters();
   #durableLsn: number;
+  #tip: Tip;
   /** Number of the first frame that isn't known to be durable. */
   #watermark: number;
   /** Flush at least through this LSN. */
@@ -63,14 +65,20 @@ export class GroupCommit {
   #stopped = false;
   #poison: WalError | undefined;
 
-  constructor(options: GroupCommitOptions, durable: { lsn: number; watermark: number }) {
+  constructor(options: GroupCommitOptions, durable: { tip: Tip; watermark: number }) {
     this.#options = options;
-    this.#durableLsn = durable.lsn;
+    this.#durableLsn = durable.tip.lsn;
+    this.#tip = durable.tip;
     this.#watermark = durable.watermark;
   }
 
   get durableLsn(): number {
     return this.#durableLsn;
+  }
+
+  /** The last durable LSN, and the tag of the frame that holds it. */
+  get tip(): Tip {
+    return this.#tip;
   }
 
   get watermark(): number {
@@ -129,12 +137,13 @@ export class GroupCommit {
   }
 
   /** A cut has removed records; nothing is in flight. */
-  restart(durableLsn: number): void {
-    this.#durableLsn = durableLsn;
-    this.#options.home.advance({ lsn: durableLsn, watermark: this.#watermark });
+  restart(tip: Tip): void {
+    this.#tip = tip;
+    this.#durableLsn = tip.lsn;
+    this.#options.home.advance({ lsn: tip.lsn, watermark: this.#watermark });
     // The new segment has no open frame yet.
     this.#acknowledger = undefined;
-    this.#wantedLsn = Math.min(this.#wantedLsn, durableLsn);
+    this.#wantedLsn = Math.min(this.#wantedLsn, tip.lsn);
     // The preamble that states the cut is the witness.
     this.#unwitnessed = false;
   }
@@ -207,7 +216,7 @@ export class GroupCommit {
       // A preamble says that everything before it in the queue is durable in its place.
       await home.drained();
       this.#acknowledger = undefined;
-      const segment = await store.activate(work.spare, work.start);
+      const segment = await store.activate(work.spare, work.preamble);
       await this.#options.onRoll();
       assembler.shift(1);
       channels.segment.publish({
@@ -316,6 +325,9 @@ export class GroupCommit {
     store.active.end = last.offset + last.paddedLength;
     this.#watermark = last.frameNumber + 1;
     this.#durableLsn = last.lastLsn;
+    const lastData = frames.findLast((frame) => frame.kind === "data");
+    if (lastData !== undefined)
+      this.#tip = { lsn: lastData.lastLsn, tag: lastData.encrypted ? lastData.tag : undefined };
     this.#unwitnessed = last.kind === "data";
     this.#waiters.resolveThrough(last.lastLsn);
     if (channels.flush.hasSubscribers) {

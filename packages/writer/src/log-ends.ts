@@ -1,5 +1,5 @@
 import type { IoBackend } from "@stonewal/io";
-import { FRAMES_START } from "@stonewal/record";
+import { FRAMES_START, preambleTag } from "@stonewal/record";
 import { type LogPlace, type LogView, locate } from "@stonewal/recovery";
 import type { AnchorFile } from "./anchor-file.js";
 import { WalError } from "./errors.js";
@@ -32,6 +32,11 @@ export interface LogEndsOptions {
   readonly onResume: () => void;
   /** What readers see has changed. */
   readonly onChange: () => void;
+}
+
+interface CutPlace extends Pick<LogPlace, "sequence" | "frameNumber" | "offset" | "checksum" | "tag"> {
+  /** Tag of the frame with the last record that is kept. */
+  readonly recordsTag: Uint8Array | undefined;
 }
 
 /** Moves the ends of the log: frees its beginning, ends its active segment, cuts off its end. One at a time. */
@@ -130,6 +135,18 @@ export class LogEnds {
     });
   }
 
+  /** See `Wal.rotateKey`. */
+  rotateKey(): Promise<void> {
+    const { checkUsable, commits, assembler, nextSegment } = this.#options;
+    return this.alone(async () => {
+      checkUsable();
+      if (!assembler.keyIsOld) return;
+      await commits.drain();
+      assembler.roll(await nextSegment.obtain());
+      await commits.drain();
+    });
+  }
+
   /** See `Wal.truncateAfter`. */
   truncateAfter(lsn: number): Promise<void> {
     const { checkUsable, commits, assembler, witnesses, directory } = this.#options;
@@ -185,14 +202,23 @@ export class LogEnds {
       previousLsn: lsn,
       previousChecksum: place.checksum,
       previousEnd: place.offset,
+      previousTag: place.tag,
     };
     try {
-      await store.activate(spare, start);
+      const preamble = store.preambleFor(spare, start);
+      await store.activate(spare, preamble);
+      const { checksum: chain } = place;
       assembler.restart(
-        { offset: FRAMES_START, frameNumber: firstFrame, nextLsn: lsn + 1, chain: place.checksum },
-        sequence,
+        {
+          offset: FRAMES_START,
+          frameNumber: firstFrame,
+          nextLsn: lsn + 1,
+          chain,
+          tag: preambleTag(preamble),
+        },
+        preamble,
       );
-      commits.restart(lsn);
+      commits.restart({ lsn, tag: place.recordsTag });
       const kept = store.live.find((segment) => segment.sequence === place.sequence) as LiveSegment;
       kept.lastLsn = lsn;
       kept.end = place.offset;
@@ -208,11 +234,12 @@ export class LogEnds {
     }
   }
 
-  async #placeAfter(
-    lsn: number,
-  ): Promise<Pick<LogPlace, "sequence" | "frameNumber" | "offset" | "checksum">> {
+  async #placeAfter(lsn: number): Promise<CutPlace> {
     const oldest = this.#oldest;
-    if (lsn >= oldest.firstLsn) return locate(this.#options.io, this.#options.view, lsn);
+    if (lsn >= oldest.firstLsn) {
+      const place = await locate(this.#options.io, this.#options.view, lsn);
+      return { ...place, recordsTag: place.tag };
+    }
     // Nothing remains: the log ends where its oldest segment begins.
     const { sequence, preamble } = oldest;
     return {
@@ -220,6 +247,8 @@ export class LogEnds {
       frameNumber: preamble.firstFrameNumber - 1,
       offset: FRAMES_START,
       checksum: preamble.previousChecksum,
+      tag: preambleTag(preamble),
+      recordsTag: undefined,
     };
   }
 }

@@ -1,12 +1,23 @@
 import { dirname, resolve } from "node:path";
 import type { Dwb } from "@stonewal/dwb";
 import { type Capabilities, type IoBackend, IoError } from "@stonewal/io";
-import { ANCHOR_NAME, DEFAULT_BLOCK_BYTES, FRAMES_START, LOCK_NAME, MAX_BLOCK_BYTES } from "@stonewal/record";
-import { type RecoveredLog, recoverLog } from "@stonewal/recovery";
+import {
+  ANCHOR_NAME,
+  DEFAULT_BLOCK_BYTES,
+  FRAMES_START,
+  type KeyRing,
+  LOCK_NAME,
+  MAX_BLOCK_BYTES,
+  NO_TAG,
+  preambleTag,
+  RecordError,
+} from "@stonewal/record";
+import { type RecoveredLog, RecoveryError, recoverLog } from "@stonewal/recovery";
 import { AnchorFile } from "./anchor-file.js";
 import { WalError } from "./errors.js";
 import { minSegmentBytes } from "./frame-assembler.js";
 import { checkOptions, type Settings, type WalOptions, type WrittenDwbMode } from "./options.js";
+import { LogPacking } from "./packing.js";
 import { openReleased } from "./protection.js";
 import { SegmentStore } from "./segment-store.js";
 import { Counters } from "./stats.js";
@@ -16,8 +27,8 @@ import { Wal, type WalParts } from "./wal.js";
  * Opens a log for writing, creating it where there is none: recovers what is there, repairs what a crash has left, and resolves when
  * everything recovered is durable and the log is ready for its next record.
  *
- * Rejects with `WAL_ARGUMENT`, `WAL_LOCKED`, `WAL_NOT_FOUND`, `WAL_NO_SPACE` (a new log on a full disk), `WAL_REMOTE_FILE_SYSTEM`,
- * `WAL_UNSUPPORTED`, recovery's errors where acknowledged data is damaged (then nothing has been changed), and the back
+ * Rejects with `WAL_ARGUMENT`, `WAL_LOCKED`, `WAL_NOT_FOUND`, `WAL_NO_SPACE` (a new log, or a new key, on a full disk),
+ * `WAL_REMOTE_FILE_SYSTEM`, `WAL_UNSUPPORTED`, recovery's errors where acknowledged data is damaged (then nothing has been changed), and the back
  * end's `IO_*`.
  */
 export async function openLog(options: WalOptions): Promise<Wal> {
@@ -76,6 +87,8 @@ interface Common extends WalOptions {
 type LogParts = Pick<
   WalParts,
   | "blockBytes"
+  | "packing"
+  | "tip"
   | "logId"
   | "incarnation"
   | "store"
@@ -133,9 +146,17 @@ function chooseDirect(asked: boolean | undefined, capabilities: Capabilities, di
 
 async function recoverOrCreate(common: Common, opened: { close(): Promise<void> }[]): Promise<LogParts> {
   const { io, directory, settings } = common;
-  const recovered = await recoverLog({ io, directory, dwbPath: settings.dwb.path });
+  const { encryption } = settings;
+  const { atLeast } = common;
+  // Without the key that is to be written with nothing is changed.
+  if (encryption !== undefined) await loadCurrentKey(directory, encryption.keys);
+  const recovered = await recoverLog({ io, directory, dwbPath: settings.dwb.path, encryption, atLeast });
   if (recovered === undefined && !settings.create) {
     throw new WalError("WAL_NOT_FOUND", `there is no log in ${directory}`);
+  }
+  if (recovered === undefined && atLeast !== undefined) {
+    const message = `there is no log in ${directory}, and it once held LSN ${atLeast.lsn}`;
+    throw new RecoveryError("WAL_ROLLED_BACK", message, { file: directory });
   }
   const incarnation = io.random(16);
   return recovered === undefined
@@ -143,9 +164,25 @@ async function recoverOrCreate(common: Common, opened: { close(): Promise<void> 
     : continueLog(common, incarnation, recovered, opened);
 }
 
+async function loadCurrentKey(directory: string, keys: KeyRing): Promise<void> {
+  try {
+    await keys.load([keys.current]);
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    const { keyId, message, code } = error;
+    if (code !== "KEY_MISSING") throw new WalError("WAL_ARGUMENT", message, error);
+    throw new RecoveryError("WAL_KEY_MISSING", `${directory}: ${message}`, { keyId, cause: error });
+  }
+}
+
+function packingOf({ settings }: Common, logId: Uint8Array, incarnation: Uint8Array): LogPacking {
+  const { encryption, compression } = settings;
+  return new LogPacking({ encryption, compression, logId, incarnation });
+}
+
 function makeStore(
   common: Common,
-  log: Pick<LogParts, "logId" | "incarnation" | "blockBytes" | "counters">,
+  log: Pick<LogParts, "logId" | "incarnation" | "blockBytes" | "counters" | "packing">,
   found: { spares: readonly string[]; highestSpare: number },
 ): SegmentStore {
   const { io, directory, settings, direct } = common;
@@ -178,15 +215,16 @@ async function createLog(
   const blockBytes =
     settings.blockBytes ??
     Math.min(MAX_BLOCK_BYTES, Math.max(DEFAULT_BLOCK_BYTES, capabilities.physicalBlockBytes));
-  const log = { logId: io.random(16), incarnation, blockBytes, counters: new Counters() };
+  const logId = io.random(16);
+  const packing = packingOf(common, logId, incarnation);
+  const log = { logId, incarnation, packing, blockBytes, counters: new Counters() };
   const store = makeStore(common, log, { spares: [], highestSpare: 0 });
   opened.push(store);
   await store.ensureSpare();
   const spare = store.takeSpare();
   if (spare === undefined) throw new Error("a spare that has just been prepared is gone");
   const { startLsn } = settings;
-  // From its name on there is a log here.
-  await store.activate(spare, {
+  const preamble = store.preambleFor(spare, {
     sequence: 1,
     firstLsn: startLsn,
     firstFrameNumber: 1,
@@ -195,10 +233,14 @@ async function createLog(
     previousLsn: startLsn - 1,
     previousChecksum: 0n,
     previousEnd: 0,
+    previousTag: NO_TAG,
   });
+  // From its name on there is a log here.
+  await store.activate(spare, preamble);
   const anchor = await AnchorFile.create(io, `${directory}/${ANCHOR_NAME}`, log.logId, {
     direct,
     blockBytes,
+    packing,
   });
   opened.push(anchor);
   await anchor.write(() => ({ trimLsn: 0, watermark: 1, durableLsn: startLsn - 1, sequence: 1 }));
@@ -208,7 +250,14 @@ async function createLog(
     store,
     anchor,
     trimLsn: 0,
-    position: { offset: FRAMES_START, frameNumber: 1, nextLsn: startLsn, chain: 0n },
+    position: {
+      offset: FRAMES_START,
+      frameNumber: 1,
+      nextLsn: startLsn,
+      chain: 0n,
+      tag: preambleTag(preamble),
+    },
+    tip: { lsn: startLsn - 1 },
     highestSequence: 1,
     created: true,
     report: undefined,
@@ -229,7 +278,8 @@ async function continueLog(
       `the log has blocks of ${blockBytes} bytes; blockBytes can't make them ${settings.blockBytes}`,
     );
   }
-  const log = { logId, incarnation, blockBytes, counters: new Counters() };
+  const packing = packingOf(common, logId, incarnation);
+  const log = { logId, incarnation, packing, blockBytes, counters: new Counters() };
   const usable = recovered.segmentBytes === settings.segmentBytes;
   if (!usable) for (const name of recovered.spares) await io.unlink(`${directory}/${name}`);
   const store = makeStore(common, log, {
@@ -246,7 +296,7 @@ async function continueLog(
     await io.unlink(anchorPath).catch((error: unknown) => {
       if (!(error instanceof IoError) || error.code !== "IO_NOT_FOUND") throw error;
     });
-    anchor = await AnchorFile.create(io, anchorPath, logId, { direct, blockBytes });
+    anchor = await AnchorFile.create(io, anchorPath, logId, { direct, blockBytes, packing });
     opened.push(anchor);
     await anchor.write(() => ({
       trimLsn,
@@ -257,8 +307,17 @@ async function continueLog(
     await io.syncDirectory(directory);
   } else {
     const last = { generation: recovered.anchor.generation, trimLsn };
-    anchor = await AnchorFile.open(io, anchorPath, logId, { direct, blockBytes, last });
+    anchor = await AnchorFile.open(io, anchorPath, logId, { direct, blockBytes, packing, last });
     opened.push(anchor);
+    // Frames without records were lost, and their numbers are given out again. Recovery has no key to say so with.
+    if (recovered.anchor.encryption !== undefined && recovered.anchor.watermark > position.frameNumber) {
+      await anchor.write(() => ({
+        trimLsn,
+        watermark: position.frameNumber,
+        durableLsn: position.nextLsn - 1,
+        sequence: recovered.highestSequence,
+      }));
+    }
   }
   return {
     ...log,
@@ -266,6 +325,7 @@ async function continueLog(
     anchor,
     trimLsn,
     position,
+    tip: recovered.tip,
     highestSequence: recovered.highestSequence,
     created: false,
     report: recovered.report,

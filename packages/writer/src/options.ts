@@ -1,11 +1,16 @@
 import type { IoBackend } from "@stonewal/io";
 import {
+  type Compression,
+  type CompressionAlgorithm,
+  checkCompression,
   DEFAULT_BLOCK_BYTES,
   FRAMES_START,
   MAX_BLOCK_BYTES,
   MAX_LSN,
   MIN_BLOCK_BYTES,
+  RecordError,
 } from "@stonewal/record";
+import type { EncryptionOptions, Tip } from "@stonewal/recovery";
 import { WalError } from "./errors.js";
 
 /**
@@ -37,6 +42,14 @@ export interface DwbSettings {
    * `degrade`: it goes on without a second copy, says so (`stonewal:dwb`, `protection`), and `attachDwb()` brings one back.
    */
   readonly onFailure?: "fail" | "degrade";
+}
+
+export interface WriterEncryption extends EncryptionOptions {
+  /**
+   * Whether type, shard, tenant and database of each record can be read without the key, by a tool that routes or counts. Default
+   * `encrypted`. `readable` costs 24 bytes per record.
+   */
+  readonly routing?: "encrypted" | "readable" | undefined;
 }
 
 export interface WalOptions {
@@ -82,6 +95,21 @@ export interface WalOptions {
   readonly groupDelayMs?: number;
   /** How many bytes of segments a reader that follows the log may keep from being freed. Default 1 GiB. */
   readonly maxHeldBytes?: number;
+  /**
+   * Encrypts what is written from now on with AES-256-GCM, with the ring's current key, and reads what is encrypted. A log that is encrypted can't
+   * be opened without. Where the current key is another than the last segment's, a new segment is begun.
+   */
+  readonly encryption?: WriterEncryption | undefined;
+  /**
+   * Compresses each frame where that saves a block: `deflate-raw`, `brotli`, or `zstd` where Node.js has it. Default: none. May change at
+   * every open. It runs on the thread that appends.
+   */
+  readonly compression?: CompressionAlgorithm | Compression | undefined;
+  /**
+   * Refuse, with `WAL_ROLLED_BACK`, a log that does not hold this any more: an older copy, or one that went on without you. It is `wal.tip` of
+   * an earlier time, kept elsewhere.
+   */
+  readonly atLeast?: Tip | undefined;
   /** Allow network and user-space file systems, on which fsync and locks may not mean what they say. Default false. */
   readonly allowRemote?: boolean;
 }
@@ -102,6 +130,8 @@ export interface Settings {
   readonly groupDelayMs: number;
   readonly maxHeldBytes: number;
   readonly allowRemote: boolean;
+  readonly encryption: WriterEncryption | undefined;
+  readonly compression: Required<Compression> | undefined;
 }
 
 const MIB = 1024 * 1024;
@@ -131,6 +161,36 @@ function oneOf<T extends string>(name: string, value: T | undefined, allowed: re
   }
 }
 
+function checkEncryption(encryption: WriterEncryption | undefined): WriterEncryption | undefined {
+  if (encryption === undefined) return undefined;
+  if (typeof encryption?.keys?.load !== "function") {
+    throw new WalError("WAL_ARGUMENT", "encryption.keys must be a KeyRing");
+  }
+  oneOf("encryption.routing", encryption.routing, ["encrypted", "readable"]);
+  oneOf("encryption.unencrypted", encryption.unencrypted, ["refuse", "accept"]);
+  oneOf("encryption.missingKeys", encryption.missingKeys, ["refuse", "allow"]);
+  return encryption;
+}
+
+function chooseCompression(compression: WalOptions["compression"]): Required<Compression> | undefined {
+  if (compression === undefined) return undefined;
+  try {
+    return checkCompression(typeof compression === "string" ? { algorithm: compression } : compression);
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error;
+    const code = error.code === "UNSUPPORTED_FORMAT" ? "WAL_UNSUPPORTED" : "WAL_ARGUMENT";
+    throw new WalError(code, error.message, error);
+  }
+}
+
+function checkTip(tip: Tip | undefined): void {
+  if (tip === undefined) return;
+  integer("atLeast.lsn", tip.lsn, -1, 0, MAX_LSN);
+  if (tip.tag !== undefined && !(tip.tag instanceof Uint8Array && tip.tag.length === 16)) {
+    throw new WalError("WAL_ARGUMENT", "atLeast.tag must be 16 bytes");
+  }
+}
+
 /** Throws `WAL_ARGUMENT`, naming the option. */
 export function checkOptions(options: WalOptions): Settings {
   if (typeof options.directory !== "string" || options.directory === "") {
@@ -151,6 +211,7 @@ export function checkOptions(options: WalOptions): Settings {
       throw new WalError("WAL_ARGUMENT", `blockBytes must be a power of two, not ${blockBytes}`);
     }
   }
+  checkTip(options.atLeast);
   // A multiple of every block size there is, so that a log may be opened with any.
   const roundUp = (bytes: number) => Math.ceil(bytes / MAX_BLOCK_BYTES) * MAX_BLOCK_BYTES;
   const frameBytes = roundUp(integer("frameBytes", options.frameBytes, MIB, 64 * 1024, 64 * MIB));
@@ -183,5 +244,7 @@ export function checkOptions(options: WalOptions): Settings {
     groupDelayMs: integer("groupDelayMs", options.groupDelayMs, 0, 0, 60_000),
     maxHeldBytes: integer("maxHeldBytes", options.maxHeldBytes, 1024 * MIB, 0, Number.MAX_SAFE_INTEGER),
     allowRemote: options.allowRemote ?? false,
+    encryption: checkEncryption(options.encryption),
+    compression: chooseCompression(options.compression),
   };
 }

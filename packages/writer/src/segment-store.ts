@@ -3,6 +3,7 @@ import { IoError } from "@stonewal/io";
 import { encodePreamble, FRAMES_START, type Preamble, segmentName, spareName } from "@stonewal/record";
 import type { LiveSegment as RecoveredSegment } from "@stonewal/recovery";
 import { WalError } from "./errors.js";
+import type { LogPacking } from "./packing.js";
 import type { Counters } from "./stats.js";
 
 /** A segment of the live log; its end moves while it is the active one. */
@@ -29,7 +30,10 @@ export type SegmentStart = Pick<
   | "previousLsn"
   | "previousChecksum"
   | "previousEnd"
->;
+> & {
+  /** Tag of the frame or preamble it follows on; zeros where that isn't encrypted. */
+  readonly previousTag: Uint8Array;
+};
 
 export interface SegmentStoreOptions {
   readonly io: IoBackend;
@@ -41,6 +45,7 @@ export interface SegmentStoreOptions {
   readonly direct: boolean;
   /** How many spares are kept at most; segments freed beyond that are removed. */
   readonly spareLimit: number;
+  readonly packing: LogPacking;
   readonly counters: Counters;
 }
 
@@ -145,32 +150,39 @@ export class SegmentStore {
   }
 
   /**
+   * What `spare` will state as a segment. To be called once for a start: a preamble's tag takes a nonce, and frames may be sealed behind
+   * it before it is written.
+   */
+  preambleFor(spare: Spare, start: SegmentStart): Preamble {
+    const { io, logId, incarnation, segmentBytes, blockBytes, packing } = this.#options;
+    const { previousTag, ...place } = start;
+    const { recycled } = spare;
+    const time = io.clock.now();
+    return packing.preamble(
+      { logId, incarnation, segmentBytes, blockBytes, time, recycled, ...place },
+      previousTag,
+    );
+  }
+
+  /**
    * Makes `spare` the active segment. Every frame before it must be durable already: its name is what proves that they were.
    * Resolves when its preamble and its name are durable, so that what is written in it from then on can be found.
    */
-  async activate(spare: Spare, start: SegmentStart): Promise<LiveSegment> {
+  async activate(spare: Spare, preamble: Preamble): Promise<LiveSegment> {
     if (this.#activating) throw new Error("two segments are being activated at a time");
     this.#activating = true;
     try {
-      return await this.#activate(spare, start);
+      return await this.#activate(spare, preamble);
     } finally {
       this.#activating = false;
     }
   }
 
-  async #activate(spare: Spare, start: SegmentStart): Promise<LiveSegment> {
-    const { io, blockBytes, direct, directory, counters } = this.#options;
-    const preamble: Preamble = {
-      logId: this.#options.logId,
-      incarnation: this.#options.incarnation,
-      segmentBytes: this.#options.segmentBytes,
-      blockBytes,
-      time: io.clock.now(),
-      recycled: spare.recycled,
-      ...start,
-    };
+  async #activate(spare: Spare, preamble: Preamble): Promise<LiveSegment> {
+    const { io, direct, directory, counters } = this.#options;
+    const { sequence, firstLsn } = preamble;
     const sparePath = this.#path(spare.name);
-    const name = segmentName(start.sequence, start.firstLsn);
+    const name = segmentName(sequence, firstLsn);
     const path = this.#path(name);
 
     const unnamed = await io.open(sparePath, { access: "write", direct });
@@ -190,9 +202,9 @@ export class SegmentStore {
     const segment: LiveSegment = {
       name,
       path,
-      sequence: start.sequence,
-      firstLsn: start.firstLsn,
-      lastLsn: start.firstLsn - 1,
+      sequence,
+      firstLsn,
+      lastLsn: firstLsn - 1,
       preamble,
       end: FRAMES_START,
     };

@@ -4,10 +4,13 @@ import type { LogRecord, RecordInput } from "@stonewal/record";
 import {
   follow,
   type LogView,
+  type Position,
   type ReadOptions,
   type RecoveryReport,
   type ReplayOptions,
   replay,
+  SegmentKeys,
+  type Tip,
 } from "@stonewal/recovery";
 import type { AnchorFile } from "./anchor-file.js";
 import { WalError } from "./errors.js";
@@ -19,6 +22,7 @@ import { HomeWrites } from "./home-writes.js";
 import { LogEnds } from "./log-ends.js";
 import { NextSegment } from "./next-segment.js";
 import type { Settings, WrittenDwbMode } from "./options.js";
+import type { LogPacking } from "./packing.js";
 import { openReleased, Protection } from "./protection.js";
 import { RoomQueue } from "./room-queue.js";
 import type { SegmentStore } from "./segment-store.js";
@@ -46,7 +50,9 @@ export interface WalParts {
   readonly dwb: Dwb | undefined;
   readonly counters: Counters;
   readonly trimLsn: number;
-  readonly position: { offset: number; frameNumber: number; nextLsn: number; chain: bigint };
+  readonly position: Position;
+  readonly tip: Tip;
+  readonly packing: LogPacking;
   readonly highestSequence: number;
   readonly created: boolean;
   readonly report: RecoveryReport | undefined;
@@ -113,6 +119,8 @@ export class Wal {
         blockBytes: parts.blockBytes,
         frameBytes: settings.frameBytes,
         bufferBytes: settings.bufferBytes,
+        packing: parts.packing,
+        preambleFor: (spare, start) => store.preambleFor(spare, start),
         takeSpare: () => this.#nextSegment.take(),
         spareReady: () => store.spares > 0,
         watermark: () => this.#commits.watermark,
@@ -120,11 +128,7 @@ export class Wal {
         openEverySegment: settings.ack === "dwb",
       },
       position,
-      {
-        sequence: store.active.sequence,
-        segmentBytes: store.active.preamble.segmentBytes,
-        highestSequence: parts.highestSequence,
-      },
+      { preamble: store.active.preamble, highestSequence: parts.highestSequence },
     );
     // Recovery has made everything before the position durable.
     const durable = { lsn: position.nextLsn - 1, watermark: position.frameNumber };
@@ -160,7 +164,7 @@ export class Wal {
         onProgress: () => this.#progress(),
         onPoison: (error) => this.#poisoned(error),
       },
-      durable,
+      { tip: parts.tip, watermark: position.frameNumber },
     );
     this.#holds = new Holds(settings.maxHeldBytes);
     this.#view = this.#makeView();
@@ -197,6 +201,14 @@ export class Wal {
   /** Highest LSN that survives a power cut; one less than the first LSN while there is none. */
   get durableLsn(): number {
     return this.#commits.durableLsn;
+  }
+
+  /**
+   * What to remember, somewhere else, to tell an older copy of the log from this one: the last durable LSN, and in an encrypted log the tag of
+   * the frame that holds it. Give it back as `atLeast`. After `truncateAfter` an earlier one doesn't hold any more.
+   */
+  get tip(): Tip {
+    return this.#commits.tip;
   }
 
   /** The LSN that the next record will get. */
@@ -444,6 +456,8 @@ export class Wal {
 
   /** Called once by `openLog`: resolves when the log is ready for its first record. */
   async begin(): Promise<void> {
+    // Not one frame more with another key than the current one, or with none.
+    if (this.#assembler.keyIsOld) this.#assembler.roll(await this.#nextSegment.obtain());
     if (!this.#witnesses.open()) {
       // No room in the last segment. A disk that is full must not keep the log from being opened.
       await this.#nextSegment.prepare().catch((error: unknown) => {
@@ -461,6 +475,7 @@ export class Wal {
     return {
       logId: this.#parts.logId,
       blockBytes: this.#parts.blockBytes,
+      keys: new SegmentKeys(this.#parts.settings.encryption, { checksum: this.io.checksum }),
       segments: () => this.#store.live.slice(),
       durable: () => ({ lsn: this.durableLsn, frameNumber: this.#commits.watermark - 1 }),
       home: {
@@ -519,6 +534,24 @@ export class Wal {
   async seal(): Promise<void> {
     this.#checkUsable();
     await this.#ends.seal();
+  }
+
+  /**
+   * Goes over to the key that is the key ring's current one now (`KeyRing.use`): begins a new segment that is written with it. What lies in older
+   * segments stays as it is, and takes their keys, until checkpoints have freed them. Nothing to do where it is the key already.
+   * Resolves when the new segment is durable. `WAL_ARGUMENT` where the log is not encrypted, `WAL_NO_SPACE` on a full disk.
+   */
+  async rotateKey(): Promise<void> {
+    this.#checkUsable();
+    if (this.#parts.settings.encryption === undefined) {
+      throw new WalError("WAL_ARGUMENT", "the log was opened without keys");
+    }
+    await this.#ends.rotateKey();
+  }
+
+  /** Id of the key that the active segment is written with; `undefined`: the log is not encrypted. */
+  get keyId(): number | undefined {
+    return this.#store.active.preamble.encryption?.keyId;
   }
 
   /**
@@ -592,6 +625,7 @@ export class Wal {
     // A failed DWB has been heard of already, as the poison or as the degradation.
     await this.#protection.close().catch(() => undefined);
     await attempt(() => anchor.close());
+    this.#parts.packing.destroy();
     await attempt(() => lock.release());
     if (settings.ownsIo) await attempt(() => this.io.close());
     channels.close.publish({ directory: this.directory, durableLsn: this.durableLsn });
