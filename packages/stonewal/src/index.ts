@@ -4,18 +4,26 @@
 export { DwbError, type DwbErrorCode } from "@stonewal/dwb";
 export { type Capabilities, type IoBackend, IoError, type IoErrorCode } from "@stonewal/io";
 export {
+  type Compression,
+  type CompressionAlgorithm,
   decodeRecord,
   encodeRecord,
+  type KeyProvider,
+  KeyRing,
+  type KeyRingOptions,
   type LogRecord,
   REQUIRED_TYPE,
   RecordError,
   type RecordErrorCode,
   type RecordFields,
   type RecordInput,
+  type RecordRouting,
 } from "@stonewal/record";
 export {
   type Corruption,
   type DwbReport,
+  type EncryptionOptions,
+  type EncryptionReport,
   type ErrorDetails,
   type FramePlace,
   type InspectedFrame,
@@ -28,6 +36,7 @@ export {
   type RecoveryReport,
   type ReplayOptions,
   type SalvageReport,
+  type Tip,
   type TornTail,
   type VerifyReport,
 } from "@stonewal/recovery";
@@ -41,9 +50,11 @@ export {
   WalError,
   type WalErrorCode,
   type WalStats,
+  type WriterEncryption,
 } from "@stonewal/writer";
 export { type BackendChoice, type BackendName, backendNames } from "./backends.js";
 export { backendChannel } from "./events.js";
+export { KeyFileError, type KeyFileErrorCode, readKeyFile, writeKeyFile } from "./key-file.js";
 export { type OpenWalOptions, openWal } from "./open-wal.js";
 // Looking at a log without changing it.
 export { inspect, type LogDirectory, openReader, planRepair, type ReaderOptions, verify } from "./reading.js";

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import {
+  type EncryptionOptions,
   type InspectReport,
   inspectLog,
   type LogReader,
@@ -20,9 +21,12 @@ export interface LogDirectory {
   readonly io?: BackendChoice | undefined;
   /** Path of the double-write buffer; default `<dir>/dwb`. */
   readonly dwbPath?: string | undefined;
+  /** For an encrypted log. Without keys its structure can be looked at and repaired; its records can't be read. */
+  readonly encryption?: EncryptionOptions | undefined;
 }
 
-export type ReaderOptions = LogDirectory & Omit<OpenReaderOptions, "io" | "directory" | "dwbPath">;
+export type ReaderOptions = LogDirectory &
+  Omit<OpenReaderOptions, "io" | "directory" | "dwbPath" | "encryption">;
 
 /**
  * Opens a log for reading only, beside a running writer too. A back end made here is closed with the reader. Rejects with recovery's codes:
@@ -58,7 +62,9 @@ export async function verify(options: LogDirectory): Promise<VerifyReport> {
 /** What opening for writing would do. `undefined` where there is no log. Rejects as opening would. */
 export async function planRepair(options: LogDirectory): Promise<RecoveryReport | undefined> {
   checkDirectory(options.dir);
-  return withBackend(options.io, options.dir, (io) => planRecovery(location(options, io)));
+  return withBackend(options.io, options.dir, (io) =>
+    planRecovery({ ...location(options, io), structureOnly: true }),
+  );
 }
 
 /** What is where in the log, handed to `use`, which may read its list of frames. Resolves to what `use` does. */
@@ -71,5 +77,6 @@ export async function inspect<T>(
 }
 
 function location<T>(options: LogDirectory, io: T) {
-  return { io, directory: resolve(options.dir), dwbPath: options.dwbPath };
+  const { dir, dwbPath, encryption } = options;
+  return { io, directory: resolve(dir), dwbPath, encryption };
 }

@@ -12,18 +12,20 @@ import type { LogDirectory } from "./reading.js";
  * preambles and anchor, clears an interrupted write, and removes files that belong to the log no more. Nothing is appended, not
  * even the frames that mark an open and a close. What it leaves, opening finds as it would have left it itself.
  *
+ * Of an encrypted log without keys it repairs the structure, and leaves for the next opening what takes a key.
+ *
  * Rejects with `WAL_NOT_FOUND`, `WAL_LOCKED`, and recovery's codes where acknowledged records are damaged beyond that; then nothing has
  * been changed.
  */
 export async function repair(options: LogDirectory): Promise<RecoveryReport> {
   checkDirectory(options.dir);
   const dir = resolve(options.dir);
-  const { dwbPath } = options;
+  const { dwbPath, encryption } = options;
   return withBackend(options.io, dir, async (io) => {
     await checkHoldsLog(io, dir);
     const lock = await lockLog(io, dir);
     try {
-      const recovered = await recoverLog({ io, directory: dir, dwbPath });
+      const recovered = await recoverLog({ io, directory: dir, dwbPath, encryption, structureOnly: true });
       if (recovered === undefined) throw notFound(dir);
       return recovered.report;
     } finally {

@@ -1,7 +1,7 @@
 import { resolve, sep } from "node:path";
 import { type IoBackend, IoError } from "@stonewal/io";
 import { LOCK_NAME, parseSegmentName } from "@stonewal/record";
-import { type SalvagedRecord, type SalvageReport, salvage } from "@stonewal/recovery";
+import { type EncryptionOptions, type SalvagedRecord, type SalvageReport, salvage } from "@stonewal/recovery";
 import { openLog, type Wal, WalError } from "@stonewal/writer";
 import { withBackend } from "./backends.js";
 import { checkDirectory } from "./open-wal.js";
@@ -29,7 +29,8 @@ export interface SalvageLogReport extends SalvageReport {
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 
 /**
- * Copies every intact record of a damaged log, in order, into a new log, and says what is missing. The damaged log is only read.
+ * Copies every intact record of a damaged log, in order, into a new log, and says what is missing. The damaged log is only read. With keys
+ * the new log is encrypted, with the ring's current one.
  * Resolves when everything copied is durable.
  *
  * Rejects with `WAL_ARGUMENT` where `to` is not empty or lies within `dir`, `WAL_LOCKED` where a writer has the damaged log open,
@@ -38,13 +39,15 @@ const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 export async function salvageLog(options: SalvageLogOptions): Promise<SalvageLogReport> {
   checkDirectory(options.dir);
   const dir = resolve(options.dir);
-  const { to, dwbPath } = options;
+  const { to, dwbPath, encryption } = options;
   return withBackend(options.io, dir, async (io) => {
     if (await isLocked(io, dir)) throw new WalError("WAL_LOCKED", `a writer has ${dir} open`);
     const target =
-      to === undefined ? undefined : new SalvageTarget(io, dir, to, await largestSegment(io, dir));
+      to === undefined
+        ? undefined
+        : new SalvageTarget(io, dir, to, await largestSegment(io, dir), encryption);
     await target?.check();
-    const found = salvage({ io, directory: dir, dwbPath });
+    const found = salvage({ io, directory: dir, dwbPath, encryption });
     const ranges = new Ranges();
     try {
       for await (const salvaged of found) {
@@ -86,14 +89,22 @@ class SalvageTarget {
   readonly #from: string;
   readonly #to: string;
   readonly #segmentBytes: number;
+  readonly #encryption: EncryptionOptions | undefined;
   #wal: Wal | undefined;
 
-  constructor(io: IoBackend, from: string, to: string, segmentBytes: number) {
+  constructor(
+    io: IoBackend,
+    from: string,
+    to: string,
+    segmentBytes: number,
+    encryption: EncryptionOptions | undefined,
+  ) {
     checkDirectory(to);
     this.#io = io;
     this.#from = resolve(from);
     this.#to = resolve(to);
     this.#segmentBytes = segmentBytes;
+    this.#encryption = encryption;
   }
 
   async check(): Promise<void> {
@@ -130,6 +141,7 @@ class SalvageTarget {
       startLsn,
       segmentBytes: this.#segmentBytes,
       bufferBytes: this.#segmentBytes,
+      encryption: this.#encryption,
     });
   }
 

@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { backendsHere } from "./support/backends-here.mjs";
 import { lastDurable, ok, outcome, run, start } from "./support/cli.js";
@@ -16,9 +18,16 @@ interface Kill {
   readonly ms: number;
 }
 
+interface Log {
+  readonly dir: string;
+  /** How it is written, and how it is read. */
+  readonly append: readonly string[];
+  readonly read: readonly string[];
+}
+
 /** Feeds `append` with the lines from `from` on, a few at a time, until it is killed or has them all. */
-async function appendAndKill(io: string, dir: string, from: number, kill?: Kill) {
-  const child = start(["append", "--io", io, dir]);
+async function appendAndKill({ dir, append }: Log, from: number, kill?: Kill) {
+  const child = start(["append", dir, ...append]);
   const ended = outcome(child);
   let exited = false;
   child.once("close", () => {
@@ -42,39 +51,51 @@ async function appendAndKill(io: string, dir: string, from: number, kill?: Kill)
 }
 
 /** What is in the log; nothing, where the writer was killed before there was one. */
-async function recovered(dir: string): Promise<string[]> {
-  const { code, stdout, stderr } = await run(["cat", dir]);
+async function recovered({ dir, read }: Log): Promise<string[]> {
+  const { code, stdout, stderr } = await run(["cat", dir, ...read]);
   if (code === 2 && stderr.includes("WAL_NOT_FOUND")) return [];
   expect(stderr).toBe("");
   expect(code).toBe(0);
   return stdout.toString().split("\n").slice(0, -1);
 }
 
+async function survivesKills(log: Log, rounds: number): Promise<void> {
+  let there = 0;
+  let killed = 0;
+  for (let round = 0; round < rounds; round++) {
+    // The first two perhaps while the log is being made, or opened.
+    const kill: Kill =
+      round < 2 ? { after: "start", ms: 120 + 80 * round } : { after: "durable", ms: Math.random() * 300 };
+    const { signal, stdout } = await appendAndKill(log, there, kill);
+    if (signal === "SIGKILL") killed += 1;
+    const durable = Math.max(there, lastDurable(stdout));
+    const records = await recovered(log);
+    expect(records.length).toBeGreaterThanOrEqual(durable);
+    expect(records).toEqual(lines.slice(0, records.length));
+    if (records.length > 0) expect((await run(["verify", log.dir, ...log.read])).code).toBe(0);
+    there = records.length;
+    if (there === LINES) break;
+  }
+  expect(killed).toBeGreaterThan(1);
+  const { code } = await appendAndKill(log, there);
+  expect(code).toBe(0);
+  expect((await ok(["cat", log.dir, ...log.read])).toString()).toBe(`${lines.join("\n")}\n`);
+  const report = JSON.parse((await ok(["verify", log.dir, "--json", ...log.read])).toString());
+  expect(report).toMatchObject({ records: LINES, tornTail: false, corruption: [], closedCleanly: true });
+}
+
 test.for(await backendsHere())(
   "killed at any moment, eight times: all that was printed as durable is there, in order, and nothing else (%s)",
-  async (io) => {
-    const dir = scratch();
-    let there = 0;
-    let killed = 0;
-    for (let round = 0; round < ROUNDS; round++) {
-      // The first two perhaps while the log is being made, or opened.
-      const kill: Kill =
-        round < 2 ? { after: "start", ms: 120 + 80 * round } : { after: "durable", ms: Math.random() * 300 };
-      const { signal, stdout } = await appendAndKill(io, dir, there, kill);
-      if (signal === "SIGKILL") killed += 1;
-      const durable = Math.max(there, lastDurable(stdout));
-      const records = await recovered(dir);
-      expect(records.length).toBeGreaterThanOrEqual(durable);
-      expect(records).toEqual(lines.slice(0, records.length));
-      if (records.length > 0) expect((await run(["verify", dir])).code).toBe(0);
-      there = records.length;
-      if (there === LINES) break;
-    }
-    expect(killed).toBeGreaterThan(1);
-    const { code } = await appendAndKill(io, dir, there);
-    expect(code).toBe(0);
-    expect((await ok(["cat", dir])).toString()).toBe(`${lines.join("\n")}\n`);
-    const report = JSON.parse((await ok(["verify", dir, "--json"])).toString());
-    expect(report).toMatchObject({ records: LINES, tornTail: false, corruption: [], closedCleanly: true });
-  },
+  (io) => survivesKills({ dir: scratch(), append: ["--io", io], read: [] }, ROUNDS),
 );
+
+test("killed at any moment, encrypted and compressed: all that was printed as durable is there, and none of it in the clear", async () => {
+  const dir = scratch();
+  const key = join(scratch(), "key");
+  await ok(["keygen", key]);
+  const read = ["--key-file", key];
+  await survivesKills({ dir, append: [...read, "--compress", "deflate-raw"], read }, 4);
+  const marker = `${LINES} ${"x".repeat(20)}`;
+  for (const name of readdirSync(dir))
+    expect(readFileSync(join(dir, name)).includes(marker), name).toBe(false);
+});

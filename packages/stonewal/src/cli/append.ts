@@ -1,14 +1,17 @@
 import { fstatSync } from "node:fs";
 import { addAbortSignal } from "node:stream";
+import type { CompressionAlgorithm } from "@stonewal/record";
 import { type DwbMode, type Wal, WalError } from "@stonewal/writer";
 import type { BackendChoice } from "../backends.js";
 import { openWal } from "../open-wal.js";
 import { DurableLines } from "./durable-lines.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { CliError, Hinted } from "./failure.js";
+import { encryptionOf, type KeyOptions } from "./keys.js";
 import { LineSplitter } from "./lines.js";
 
-export interface AppendOptions {
+export interface AppendOptions extends KeyOptions {
+  readonly compress?: CompressionAlgorithm;
   readonly io?: string;
   readonly dwb?: DwbMode;
   readonly ack?: "wal" | "dwb";
@@ -31,6 +34,8 @@ export async function append(dir: string, options: AppendOptions): Promise<ExitC
     // Any name: an unknown one is refused with those that there are.
     io: (io ?? "auto") as BackendChoice,
     bufferBytes: BUFFER_BYTES,
+    encryption: await encryptionOf(options),
+    compression: options.compress,
     ...(dwb === undefined ? {} : { dwb }),
     ...(ack === undefined ? {} : { ack }),
     ...(options.direct ? { direct: true } : options.buffered ? { direct: false } : {}),

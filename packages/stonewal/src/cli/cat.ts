@@ -2,10 +2,11 @@ import type { LogRecord } from "@stonewal/record";
 import { openReader } from "../reading.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { CliError } from "./failure.js";
+import { encryptionOf, type KeyOptions } from "./keys.js";
 import { jsonInteger } from "./numbers.js";
 import { Output } from "./output.js";
 
-export interface CatOptions {
+export interface CatOptions extends KeyOptions {
   readonly from?: number;
   readonly to?: number;
   readonly json?: boolean;
@@ -23,7 +24,8 @@ export async function cat(dir: string, options: CatOptions): Promise<ExitCode> {
   }
   const output = new Output(process.stdout);
   const print = json ? printJson : printPayload;
-  const reader = await openReader({ dir, damaged: "prefix" });
+  const encryption = await encryptionOf(options);
+  const reader = await openReader({ dir, damaged: "prefix", encryption });
   try {
     for await (const records of reader.replayBatches({ from, to })) {
       for (const record of records) {

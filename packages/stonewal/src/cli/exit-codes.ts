@@ -20,6 +20,9 @@ const DAMAGE: ReadonlySet<RecoveryErrorCode> = new Set<RecoveryErrorCode>([
   "WAL_CUT_SHORT",
   "WAL_UNREADABLE",
   "WAL_DWB_MISSING",
+  "WAL_TAMPERED",
+  "WAL_REPLAYED",
+  "WAL_ROLLED_BACK",
 ]);
 
 export function exitCodeOf(thrown: unknown): ExitCode {

@@ -2,7 +2,7 @@ import type { InspectedFrame, InspectReport } from "@stonewal/recovery";
 import { colorsFor } from "./colors.js";
 import type { DwbSlots } from "./dwb-slots.js";
 import { type Column, heading, row } from "./table.js";
-import { corruptionLine, count, framePlace, recordsHeld, tailLine, time } from "./wording.js";
+import { corruptionLine, count, encryptionLine, framePlace, recordsHeld, tailLine, time } from "./wording.js";
 
 const SEGMENTS: readonly Column[] = [
   { heading: "sequence", width: 8 },
@@ -52,6 +52,7 @@ export function overview(report: InspectReport): string[] {
     anchor === undefined
       ? "  anchor: none"
       : `  anchor: generation ${anchor.generation}, watermark ${anchor.watermark}, durable LSN ${anchor.lastLsn}, written ${time(anchor.time)}`,
+    ...(report.encryption === undefined ? [] : [`  ${encryptionLine(report.encryption)}`]),
     `  ended by a clean close: ${report.closedCleanly ? "yes" : "no"}`,
     `  spare segments: ${report.spares.length}`,
   ];

@@ -5,16 +5,19 @@ import { type DwbSlots, dwbSlots } from "./dwb-slots.js";
 import type { ExitCode } from "./exit-codes.js";
 import { frameLine, framesHeading, overview, segmentLines, slotLines } from "./inspect-text.js";
 import { verdict } from "./judgement.js";
+import { encryptionOf, type KeyOptions } from "./keys.js";
+import { jsonInteger } from "./numbers.js";
 import { Output } from "./output.js";
 
-export interface InspectOptions {
+export interface InspectOptions extends KeyOptions {
   readonly json?: boolean;
 }
 
 /** Shows what a log is made of, changing nothing. Frames are printed as they are read: there may be millions. */
-export async function inspect(dir: string, { json }: InspectOptions): Promise<ExitCode> {
+export async function inspect(dir: string, { json, ...keys }: InspectOptions): Promise<ExitCode> {
+  const encryption = await encryptionOf(keys);
   return withBackend("auto", dir, (io) =>
-    inspectLog({ dir, io }, async (report) => {
+    inspectLog({ dir, io, encryption }, async (report) => {
       const slots = report.dwb.present ? await dwbSlots(io, report.dwb.path) : undefined;
       const output = new Output(process.stdout);
       // What comes before a frame that can't be read any more is shown all the same.
@@ -39,11 +42,14 @@ async function printJson(output: Output, report: InspectReport, slots: DwbSlots 
   await output.write(`${head.slice(0, -1)},"frameList":[`);
   let separator = "\n";
   await eachFrame(output, report, async (frame) => {
-    await output.write(`${separator}${JSON.stringify(frame)}`);
+    await output.write(`${separator}${JSON.stringify(frame, integers)}`);
     separator = ",\n";
   });
   await output.write("]}\n");
 }
+
+const integers = (_key: string, value: unknown): unknown =>
+  typeof value === "bigint" ? jsonInteger(value) : value;
 
 async function eachFrame(
   output: Output,

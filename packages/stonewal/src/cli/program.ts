@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { COMPRESSION_ALGORITHMS } from "@stonewal/record";
 import { Command, CommanderError, Option } from "commander";
 import { backendNames } from "../backends.js";
 import { append } from "./append.js";
@@ -6,8 +7,11 @@ import { cat } from "./cat.js";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.js";
 import { CliError, reportFailure } from "./failure.js";
 import { inspect } from "./inspect.js";
+import { keygen } from "./keygen.js";
+import { acceptUnencryptedOption, keyFileOption } from "./keys.js";
 import { positiveInteger, u32 } from "./numbers.js";
 import { repair } from "./repair.js";
+import { rotate } from "./rotate.js";
 import { verify } from "./verify.js";
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
@@ -93,6 +97,14 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
       "sync after every N records (default: whatever has been read, as soon as the disk is free)",
       positiveInteger,
     )
+    .addOption(keyFileOption())
+    .addOption(acceptUnencryptedOption())
+    .addOption(
+      new Option(
+        "--compress <ALGORITHM>",
+        "compress frames where that saves a block (default: don't)",
+      ).choices(COMPRESSION_ALGORITHMS),
+    )
     .action(ending(append));
 
   program
@@ -109,6 +121,8 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
       "--json",
       "print one object per line: lsn, type, tenant, shard, database, time (ms), payload (base64); integers above 2^53 - 1 are strings",
     )
+    .addOption(keyFileOption())
+    .addOption(acceptUnencryptedOption())
     .action(ending(cat));
 
   program
@@ -123,6 +137,8 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
       "--json",
       `${JSON_OUTPUT}: records, firstLsn, lastLsn, segments, bytes, tornTail, corruption, dwb, ...`,
     )
+    .addOption(keyFileOption())
+    .addOption(acceptUnencryptedOption())
     .action(ending(verify));
 
   program
@@ -139,6 +155,8 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
       "instead: copy every intact record into a new log in TO, leaving this one untouched",
     )
     .option("--json", JSON_OUTPUT)
+    .addOption(keyFileOption())
+    .addOption(acceptUnencryptedOption())
     .action(ending(repair));
 
   program
@@ -149,7 +167,30 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     )
     .argument("<DIR>", DIR)
     .option("--json", JSON_OUTPUT)
+    .addOption(keyFileOption())
+    .addOption(acceptUnencryptedOption())
     .action(ending(inspect));
+
+  program
+    .command("rotate")
+    .summary("go over to another key")
+    .description(
+      "Begins a segment of the encrypted log in DIR that is written with the first key given. What is older keeps its key, which is needed too, until a " +
+        "checkpoint has freed it. With --accept-unencrypted it makes a log that isn't encrypted go on encrypted.",
+    )
+    .argument("<DIR>", DIR)
+    .addOption(keyFileOption())
+    .addOption(acceptUnencryptedOption())
+    .action(ending(rotate));
+
+  program
+    .command("keygen")
+    .summary("make a key")
+    .description(
+      "Writes a new key, 32 random bytes, into FILE, which must not be there yet and which only its owner can read.",
+    )
+    .argument("<FILE>", "where to")
+    .action(ending(keygen));
 
   for (const command of program.commands) command.allowExcessArguments(false);
   return program;

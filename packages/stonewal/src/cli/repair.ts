@@ -1,14 +1,15 @@
 import { basename } from "node:path";
 import { RecoveryError, type RecoveryReport } from "@stonewal/recovery";
-import { planRepair } from "../reading.js";
+import { type LogDirectory, planRepair } from "../reading.js";
 import { repair as repairLog } from "../repair.js";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.js";
 import { Hinted } from "./failure.js";
+import { encryptionOf, type KeyOptions } from "./keys.js";
 import { Output } from "./output.js";
 import { runSalvage } from "./salvage.js";
 import { corruptionLine, framePlace, recordsHeld, tailLine } from "./wording.js";
 
-export interface RepairOptions {
+export interface RepairOptions extends KeyOptions {
   readonly dryRun?: boolean;
   readonly salvage?: string;
   readonly json?: boolean;
@@ -16,23 +17,27 @@ export interface RepairOptions {
 
 /** What opening for writing would do, done now or only told. */
 export async function repair(dir: string, options: RepairOptions): Promise<ExitCode> {
-  if (options.salvage !== undefined) return runSalvage(dir, options.salvage, options);
+  const encryption = await encryptionOf(options);
+  if (options.salvage !== undefined) return runSalvage(dir, options.salvage, { ...options, encryption });
   const dryRun = options.dryRun === true;
-  const report = await (dryRun ? plan(dir) : repairLog({ dir })).catch((error: unknown) => {
-    if (exitCodeOf(error) !== EXIT.damaged) throw error;
-    throw new Hinted(
-      error,
-      "nothing was changed; `stonewal repair DIR --salvage TO` copies every intact record into a new log",
-    );
-  });
+  const report = await (dryRun ? plan({ dir, encryption }) : repairLog({ dir, encryption })).catch(
+    (error: unknown) => {
+      if (exitCodeOf(error) !== EXIT.damaged) throw error;
+      throw new Hinted(
+        error,
+        "nothing was changed; `stonewal repair DIR --salvage TO` copies every intact record into a new log",
+      );
+    },
+  );
   const output = new Output(process.stdout);
   await output.write(options.json ? `${JSON.stringify({ dryRun, ...report })}\n` : readable(report, dryRun));
   await output.flush();
   return EXIT.fine;
 }
 
-async function plan(dir: string): Promise<RecoveryReport> {
-  const report = await planRepair({ dir });
+async function plan(log: LogDirectory): Promise<RecoveryReport> {
+  const report = await planRepair(log);
+  const { dir } = log;
   if (report === undefined)
     throw new RecoveryError("WAL_NOT_FOUND", `there is no log in ${dir}`, { file: dir });
   return report;

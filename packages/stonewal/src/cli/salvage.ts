@@ -1,3 +1,4 @@
+import type { EncryptionOptions } from "@stonewal/recovery";
 import { type SalvagedRange, type SalvageLogReport, salvageLog } from "../salvage-log.js";
 import { colorsFor } from "./colors.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
@@ -8,9 +9,17 @@ import { corruptionLine, count, lsnRange } from "./wording.js";
 export async function runSalvage(
   dir: string,
   to: string,
-  { dryRun, json }: { readonly dryRun?: boolean; readonly json?: boolean },
+  {
+    dryRun,
+    json,
+    encryption,
+  }: {
+    readonly dryRun?: boolean;
+    readonly json?: boolean;
+    readonly encryption?: EncryptionOptions | undefined;
+  },
 ): Promise<ExitCode> {
-  const report = await salvageLog({ dir, to: dryRun ? undefined : to });
+  const report = await salvageLog({ dir, to: dryRun ? undefined : to, encryption });
   const output = new Output(process.stdout);
   await output.write(
     json

@@ -3,16 +3,17 @@ import { verify as verifyLog } from "../reading.js";
 import { colorsFor } from "./colors.js";
 import type { ExitCode } from "./exit-codes.js";
 import { damageOf, verdict } from "./judgement.js";
+import { encryptionOf, type KeyOptions } from "./keys.js";
 import { Output } from "./output.js";
-import { corruptionLine, count, framePlace, recordsHeld, tailLine } from "./wording.js";
+import { corruptionLine, count, encryptionLine, framePlace, recordsHeld, tailLine } from "./wording.js";
 
-export interface VerifyOptions {
+export interface VerifyOptions extends KeyOptions {
   readonly json?: boolean;
 }
 
 /** Reads everything, changes nothing, and says what is damaged. */
-export async function verify(dir: string, { json }: VerifyOptions): Promise<ExitCode> {
-  const report = await verifyLog({ dir });
+export async function verify(dir: string, { json, ...keys }: VerifyOptions): Promise<ExitCode> {
+  const report = await verifyLog({ dir, encryption: await encryptionOf(keys) });
   const output = new Output(process.stdout);
   await output.write(json ? `${JSON.stringify(inOrder(report))}\n` : readable(report));
   await output.flush();
@@ -32,6 +33,7 @@ function readable(report: VerifyReport): string {
     `${recordsHeld(report)}, in ${count(report.segments, "segment")}, ${count(report.bytes, "byte")}`,
     `ended by a clean close: ${report.closedCleanly ? "yes" : "no"}`,
   ];
+  if (report.encryption !== undefined) lines.push(encryptionLine(report.encryption));
   if (report.tail !== undefined)
     lines.push(`${yellow("torn tail:")} ${tailLine(report.tail)}; nobody was told it had succeeded`);
   else if (report.tornTail)
@@ -46,9 +48,11 @@ function readable(report: VerifyReport): string {
     const remedy = corruption.repairable ? "; `stonewal repair` puts it right, no record is lost" : "";
     lines.push(`${red("damaged:")} ${corruptionLine(corruption)}${remedy}`);
   }
-  lines.push(
-    damage.length === 0 ? green("every acknowledged record is readable") : red("the log is damaged"),
-  );
+  const unchecked = (report.encryption?.unchecked.length ?? 0) > 0;
+  const fine = unchecked
+    ? "the structure is sound; records can be read with the keys"
+    : "every acknowledged record is readable";
+  lines.push(damage.length === 0 ? green(fine) : red("the log is damaged"));
   return `${lines.join("\n")}\n`;
 }
 

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Corruption, FramePlace, TornTail } from "@stonewal/recovery";
+import type { Corruption, EncryptionReport, FramePlace, TornTail } from "@stonewal/recovery";
 
 /** `LSN 1 to 10`, `LSN 7`, or `no records`. */
 export function lsnRange(firstLsn: number | undefined, lastLsn: number | undefined): string {
@@ -37,6 +37,14 @@ export function corruptionLine({ code, message, file, offset, firstLsn, lastLsn 
 export function tailLine(tail: TornTail): string {
   const intact = tail.frames.length === 0 ? "" : `, ${count(tail.frames.length, "intact frame")} among them`;
   return `an interrupted write in ${basename(tail.file)} from ${tail.offset}, ${count(tail.bytes, "byte")}${intact}`;
+}
+
+export function encryptionLine({ keyIds, unchecked, unencryptedSegments }: EncryptionReport): string {
+  const keys = `${keyIds.length === 1 ? "key" : "keys"} ${keyIds.join(", ")}`;
+  const missing = unchecked.length === 0 ? "" : `; not given, so not checked: ${unchecked.join(", ")}`;
+  const clear =
+    unencryptedSegments === 0 ? "" : `; ${count(unencryptedSegments, "segment")} from before are not`;
+  return `encrypted with ${keys}${missing}${clear}`;
 }
 
 export function time(milliseconds: number): string {
