@@ -399,10 +399,17 @@ export class Wal {
     }
   }
 
-  async #appendInTurn<T>(append: () => T): Promise<T> {
-    if (this.#nextSegment.failure !== undefined) await this.#nextSegment.prepare();
-    this.#checkUsable();
-    return this.#room.enter(() => this.#tryAppend(append));
+  #appendInTurn<T>(append: () => T): Promise<T> {
+    if (this.#nextSegment.failure === undefined) return this.#room.enter(() => this.#tryAppend(append));
+    // There was no space for the next segment; perhaps there is now. Its turn it takes at once: whoever comes meanwhile is behind.
+    let looked = false;
+    const entered = this.#room.enter(() => (looked ? this.#tryAppend(append) : undefined));
+    const look = () => {
+      looked = true;
+      this.#room.retry();
+    };
+    this.#nextSegment.prepare().then(look, look);
+    return entered;
   }
 
   #tryAppend<T>(append: () => T): T | undefined {

@@ -134,3 +134,22 @@ test("who waits for room in the buffer, and then finds that the disk has none fo
   expect(refusals[0]).toBe("WAL_BACKPRESSURE");
   await wal.close();
 });
+
+test("a commit that looks for space is not overtaken by one that needs none: LSNs are given in the order of the calls", async () => {
+  const disk = makeDisk();
+  const wal = await openOn(disk, OPTIONS);
+  await turns(50);
+  fillUp(disk);
+  const large = { payload: new Uint8Array(50_000) };
+  for (let full = false; !full; ) {
+    await wal.commit(large).catch((error: { code: string }) => {
+      expect(error.code).toBe("WAL_NO_SPACE");
+      full = true;
+    });
+  }
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
+  const first = wal.commit(large);
+  const second = wal.commit({ payload: bytes("small") });
+  expect(await second).toBe((await first) + 1);
+  await wal.close();
+});
