@@ -1,4 +1,4 @@
-// How this addon moves data: blocking calls on a pool thread. The rest of its exports is that of every addon.
+// How this addon moves data: blocking calls, on a pool thread or, where that is asked for, on this one. The rest of its exports is that of every addon.
 #include <memory>
 #include <utility>
 #include <vector>
@@ -19,21 +19,51 @@ Failure Run(const ChainStep& step) {
   return step.write ? file.Write(step) : file.Sync();
 }
 
-// submit(files, arenas, steps, count, done)
-Napi::Value Submit(const Napi::CallbackInfo& info) {
-  std::vector<ChainStep> chain;
-  if (!ChainOf(info, 0, &chain)) return info.Env().Undefined();
-  Start(info, info[1], [chain = std::move(chain)]() {
-    for (size_t i = 0; i < chain.size(); i++) {
-      Failure failure = Run(chain[i]);
-      if (failure) {
-        failure.step = static_cast<int64_t>(i);
-        return failure;
-      }
+Failure RunChain(const std::vector<ChainStep>& chain) {
+  for (size_t i = 0; i < chain.size(); i++) {
+    Failure failure = Run(chain[i]);
+    if (failure) {
+      failure.step = static_cast<int64_t>(i);
+      return failure;
     }
-    return Failure();
-  });
+  }
+  return Failure();
+}
+
+using ChainTasks = std::shared_ptr<Tasks>;
+
+// submit(files, arenas, steps, count, done): the chain's number
+Napi::Value Submit(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::vector<ChainStep> chain;
+  Napi::Value done;
+  if (!ChainOf(info, 0, &chain) || !CompletionOf(info, &done)) return env.Undefined();
+  uint64_t number;
+  const auto& tasks = *env.GetInstanceData<ChainTasks>();
+  auto work = [chain = std::move(chain)]() { return RunChain(chain); };
+  if (!Task::StartNumbered(env, tasks, info[1], done, std::move(work), &number)) {
+    Misuse(env, "the environment is ending");
+    return env.Undefined();
+  }
+  return Napi::Value(env, Number(env, static_cast<double>(number)));
+}
+
+// submitNow(files, arenas, steps, count, done): on this thread, and `done` is called before it returns
+Napi::Value SubmitNow(const Napi::CallbackInfo& info) {
+  std::vector<ChainStep> chain;
+  Napi::Value done;
+  if (ChainOf(info, 0, &chain) && CompletionOf(info, &done)) CallDone(info.Env(), done, RunChain(chain));
   return info.Env().Undefined();
+}
+
+// finish(number): blocks until that chain is over and its `done` has been called
+Napi::Value Finish(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int64_t number;
+  if (CountsOf(info, 0, 1, &number)) {
+    Task::Await(env, **env.GetInstanceData<ChainTasks>(), static_cast<uint64_t>(number));
+  }
+  return env.Undefined();
 }
 
 // read(file, bytes, start, length, offset, done(…, bytes read))
@@ -70,7 +100,10 @@ Napi::Value Sync(const Napi::CallbackInfo& info) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   AddSharedBindings(env, exports);
+  env.SetInstanceData(new ChainTasks(std::make_shared<Tasks>()));
   exports.Set("submit", Napi::Function::New<Submit>(env));
+  exports.Set("submitNow", Napi::Function::New<SubmitNow>(env));
+  exports.Set("finish", Napi::Function::New<Finish>(env));
   exports.Set("read", Napi::Function::New<Read>(env));
   exports.Set("writeZeros", Napi::Function::New<WriteZeros>(env));
   exports.Set("sync", Napi::Function::New<Sync>(env));

@@ -6,12 +6,16 @@ import type { SimTime } from "./sim-clock.js";
 export type Boundary = undefined | (() => boolean) | { readonly due: number };
 export type Operation<T> = Generator<Boundary, T, void>;
 
-interface Task {
+type Outcome<T> = { readonly value: T } | { readonly error: unknown };
+
+/** An operation under way. */
+export interface Task<T> {
   readonly process: object;
-  readonly operation: Operation<unknown>;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
+  readonly operation: Operation<T>;
+  readonly tell: (outcome: Outcome<T>) => void;
   boundary: Boundary;
+  /** How it ended, once it has. */
+  outcome: Outcome<T> | undefined;
 }
 
 /**
@@ -23,7 +27,7 @@ export class Scheduler {
   readonly #random: RandomStream;
   readonly #time: SimTime;
   readonly #afterBoundary: () => void;
-  readonly #tasks = new Set<Task>();
+  readonly #tasks = new Set<Task<unknown>>();
   #running = false;
 
   constructor(random: RandomStream, time: SimTime, afterBoundary: () => void) {
@@ -34,15 +38,27 @@ export class Scheduler {
 
   run<T>(process: object, operation: Operation<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#tasks.add({
-        process,
-        operation,
-        resolve: resolve as (value: unknown) => void,
-        reject,
-        boundary: undefined,
+      this.start(process, operation, (outcome) => {
+        if ("error" in outcome) reject(outcome.error);
+        else resolve(outcome.value);
       });
-      this.#wake();
     });
+  }
+
+  /** As `run`, and `tell` is called once, at the end. */
+  start<T>(process: object, operation: Operation<T>, tell: (outcome: Outcome<T>) => void): Task<T> {
+    const task: Task<T> = { process, operation, tell, boundary: undefined, outcome: undefined };
+    this.#tasks.add(task as Task<unknown>);
+    this.#wake();
+    return task;
+  }
+
+  /** Runs boundaries, of this operation and of others as the seed picks, until it has ended. Returns and throws as it does. */
+  finish<T>(task: Task<T>): T {
+    while (task.outcome === undefined)
+      if (!this.#turn()) throw new Error("none of the operations under way can go on");
+    if ("error" in task.outcome) throw task.outcome.error;
+    return task.outcome.value;
   }
 
   /** Whether an operation of a process has not finished. */
@@ -55,8 +71,8 @@ export class Scheduler {
   abandon(process: object | undefined): void {
     for (const task of [...this.#tasks]) {
       if (process !== undefined && task.process !== process) continue;
-      this.#tasks.delete(task);
-      task.reject(new IoError("IO_CLOSED", "the simulated machine crashed", { errno: "EBADF" }));
+      const error = new IoError("IO_CLOSED", "the simulated machine crashed", { errno: "EBADF" });
+      this.#end(task, { error });
     }
   }
 
@@ -69,15 +85,19 @@ export class Scheduler {
 
   #tick(): void {
     this.#running = false;
+    if (this.#turn() && this.#tasks.size > 0) this.#wake();
+  }
+
+  /** One boundary of one operation; false where none can go on. */
+  #turn(): boolean {
     let ready = this.#ready();
     if (ready.length === 0 && this.#skipAhead()) ready = this.#ready();
     const task = ready[this.#random.below(Math.max(1, ready.length))];
-    if (task === undefined) return;
-    this.#step(task);
-    if (this.#tasks.size > 0) this.#wake();
+    if (task !== undefined) this.#step(task);
+    return task !== undefined;
   }
 
-  #ready(): Task[] {
+  #ready(): Task<unknown>[] {
     const { elapsed } = this.#time;
     return [...this.#tasks].filter(({ boundary }) => {
       if (boundary === undefined) return true;
@@ -95,8 +115,8 @@ export class Scheduler {
     return true;
   }
 
-  #step(task: Task): void {
-    let tell: () => void;
+  #step(task: Task<unknown>): void {
+    let outcome: Outcome<unknown>;
     try {
       const result = task.operation.next();
       if (result.done !== true) {
@@ -104,12 +124,18 @@ export class Scheduler {
         this.#afterBoundary();
         return;
       }
-      tell = () => task.resolve(result.value);
+      outcome = { value: result.value };
     } catch (error) {
-      tell = () => task.reject(error);
+      outcome = { error };
     }
     // The crash may come here: what was done is done, and nobody was told.
     this.#afterBoundary();
-    if (this.#tasks.delete(task)) tell();
+    this.#end(task, outcome);
+  }
+
+  #end(task: Task<unknown>, outcome: Outcome<unknown>): void {
+    if (!this.#tasks.delete(task)) return;
+    task.outcome = outcome;
+    task.tell(outcome);
   }
 }

@@ -1,5 +1,6 @@
 import {
   type Arena,
+  type BlockingChains,
   type Capabilities,
   type Clock,
   type IoBackend,
@@ -15,14 +16,26 @@ import type { FaultOperation, FaultRule } from "./faults.js";
 import { FileContents } from "./file-contents.js";
 import type { Machine } from "./machine.js";
 import { closedFile, pathProblem, rangeProblem, regionProblem, SimArena } from "./refusals.js";
-import type { Operation } from "./scheduler.js";
+import type { Operation, Task } from "./scheduler.js";
 import { type FileOwner, SimFile } from "./sim-file.js";
 import { syncOperation, writeOperation } from "./write-operation.js";
+
+/** A chain that was submitted: what runs it, or why nothing does. */
+interface Submitted {
+  task?: Task<void> | undefined;
+  refused?: unknown;
+}
 
 /** One process's life on a simulated machine. Made by `SimDisk.mount()`; ends at a crash, a kill, or `close()`. */
 export class SimBackend implements IoBackend, FileOwner {
   readonly name = "sim";
   readonly clock: Clock;
+  /** Whatever else is under way goes on meanwhile, up to a crash. */
+  readonly now: BlockingChains = {
+    submit: (chain) => this.#submitNow(chain),
+    finish: (submitted) => this.#finishNow(submitted),
+  };
+  readonly #submitted = new WeakMap<Promise<void>, Submitted>();
   readonly #machine: Machine;
   readonly #violation: (error: Error) => void;
   readonly #files = new Set<SimFile>();
@@ -106,17 +119,52 @@ export class SimBackend implements IoBackend, FileOwner {
     });
   }
 
-  async submit(chain: readonly Step[]): Promise<void> {
+  submit(chain: readonly Step[]): Promise<void> {
+    const submitted: Submitted = {};
+    const promise = new Promise<void>((resolve, reject) => {
+      try {
+        submitted.task = this.#start(chain, resolve, reject);
+      } catch (error) {
+        submitted.refused = error;
+        reject(error);
+      }
+    });
+    this.#submitted.set(promise, submitted);
+    return promise;
+  }
+
+  #submitNow(chain: readonly Step[]): void {
+    const task = this.#start(chain);
+    if (task !== undefined) this.#machine.scheduler.finish(task);
+  }
+
+  #finishNow(promise: Promise<void>): void {
+    const submitted = this.#submitted.get(promise);
+    if (submitted === undefined)
+      throw new IoError("IO_ARGUMENT", "not a promise that submit of this back end has returned");
+    if (submitted.refused !== undefined) throw submitted.refused;
+    if (submitted.task !== undefined) this.#machine.scheduler.finish(submitted.task);
+  }
+
+  /** `undefined`: there is nothing to do. */
+  #start(
+    chain: readonly Step[],
+    resolve: () => void = () => undefined,
+    reject: (error: unknown) => void = () => undefined,
+  ): Task<void> | undefined {
     if (this.#end !== undefined) throw this.#end;
     const steps = chain.map((step, index) => this.#prepare(step, index));
-    if (steps.length === 0) return;
+    if (steps.length === 0) {
+      resolve();
+      return undefined;
+    }
     const files = new Set(chain.map((step) => step.file as SimFile));
     for (const file of files) file.inFlight++;
-    try {
-      await this.run(() => runChain(steps));
-    } finally {
+    return this.#machine.scheduler.start(this, runChain(steps), (outcome) => {
       for (const file of files) file.inFlight--;
-    }
+      if ("error" in outcome) reject(outcome.error);
+      else resolve();
+    });
   }
 
   /** Checks a step, and takes its bytes: what the caller does to the memory from here on is noticed. */

@@ -38,6 +38,7 @@ describe("the simulated disk keeps every promise of IoBackend", () => {
   const tests = conformanceTests({
     direct: true,
     checksum: false,
+    now: true,
     async setup() {
       disk = new SimDisk({ seed: 11, untornWriteBytes: { min: 4096, max: 65536 } });
       const io = disk.mount();

@@ -76,22 +76,21 @@ Napi::Value End(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-void StartChain(const Napi::CallbackInfo& info, const std::shared_ptr<RingLoop>& loop, std::vector<Step> steps,
-                bool numbered, Napi::Value keep) {
+// The chain's number; 0 with an error thrown.
+uint64_t StartChain(const Napi::CallbackInfo& info, const std::shared_ptr<RingLoop>& loop, std::vector<Step> steps,
+                    bool numbered, Napi::Value keep) {
   Napi::Value done;
-  if (!CompletionOf(info, &done)) return;
+  if (!CompletionOf(info, &done)) return 0;
   for (Step& step : steps) loop->Register(step.file.get());
-  if (!loop->Start(std::make_unique<Chain>(std::move(steps), numbered), keep, done)) {
-    Misuse(info.Env(), "the ring is closed");
-  }
+  const uint64_t number = loop->Start(std::make_unique<Chain>(std::move(steps), numbered), keep, done);
+  if (number == 0) Misuse(info.Env(), "the ring is closed");
+  return number;
 }
 
-// submit(ring, files, arenas, steps, count, done)
-Napi::Value Submit(const Napi::CallbackInfo& info) {
+uint64_t StartSubmitted(const Napi::CallbackInfo& info, const std::shared_ptr<RingLoop>& loop) {
   const Napi::Env env = info.Env();
-  const auto loop = RingOf(info);
   std::vector<ChainStep> chain;
-  if (!loop || !ChainOf(info, 1, &chain)) return env.Undefined();
+  if (!loop || !ChainOf(info, 1, &chain)) return 0;
   std::vector<Step> steps;
   steps.reserve(chain.size());
   for (ChainStep& from : chain) {
@@ -108,8 +107,29 @@ Napi::Value Submit(const Napi::CallbackInfo& info) {
     }
     steps.push_back(std::move(step));
   }
-  StartChain(info, loop, std::move(steps), true, info[2]);
-  return env.Undefined();
+  return StartChain(info, loop, std::move(steps), true, info[2]);
+}
+
+// submit(ring, files, arenas, steps, count, done): the chain's number
+Napi::Value Submit(const Napi::CallbackInfo& info) {
+  const uint64_t number = StartSubmitted(info, RingOf(info));
+  return number == 0 ? info.Env().Undefined() : Napi::Value(info.Env(), Number(info.Env(), static_cast<double>(number)));
+}
+
+// submitNow(ring, files, arenas, steps, count, done): blocks; `done` is called before it returns
+Napi::Value SubmitNow(const Napi::CallbackInfo& info) {
+  const auto loop = RingOf(info);
+  const uint64_t number = StartSubmitted(info, loop);
+  if (number != 0) loop->Finish(number);
+  return info.Env().Undefined();
+}
+
+// finish(ring, number): blocks until that chain is over and its `done` has been called
+Napi::Value Finish(const Napi::CallbackInfo& info) {
+  const auto loop = RingOf(info);
+  int64_t number;
+  if (loop && CountsOf(info, 1, 1, &number)) loop->Finish(static_cast<uint64_t>(number));
+  return info.Env().Undefined();
 }
 
 // read(ring, file, bytes, start, length, offset, done(…, bytes read))
@@ -191,6 +211,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openRing", Napi::Function::New<OpenRing>(env));
   exports.Set("end", Napi::Function::New<End>(env));
   exports.Set("submit", Napi::Function::New<Submit>(env));
+  exports.Set("submitNow", Napi::Function::New<SubmitNow>(env));
+  exports.Set("finish", Napi::Function::New<Finish>(env));
   exports.Set("read", Napi::Function::New<Read>(env));
   exports.Set("writeZeros", Napi::Function::New<WriteZeros>(env));
   exports.Set("sync", Napi::Function::New<Sync>(env));

@@ -69,6 +69,8 @@ class Chain {
   // Of a read that is over: how many bytes.
   uint64_t transferred() const { return transferred_; }
 
+  // Of its own among the chains of its ring.
+  uint64_t number = 0;
   // Completions that have not arrived.
   uint32_t outstanding = 0;
   // Called when the chain is over, and what keeps the arenas' memory; strong references, released by the ring loop.

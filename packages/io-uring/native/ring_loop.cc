@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -69,20 +70,36 @@ void RingLoop::Unregister(RingFile* file) {
   file->registered = -1;
 }
 
-bool RingLoop::Start(std::unique_ptr<Chain> chain, napi_value keep, napi_value done) {
-  if (ended_) return false;
+uint64_t RingLoop::Start(std::unique_ptr<Chain> chain, napi_value keep, napi_value done) {
+  if (ended_) return 0;
   Chain* const started = chain.get();
   if (napi_create_reference(env_, done, 1, &started->done) != napi_ok ||
       napi_create_reference(env_, keep, 1, &started->keep) != napi_ok) {
     ReleaseReferences(started);
-    return false;
+    return 0;
   }
+  const uint64_t number = started->number = ++last_number_;
   if (chains_.empty()) uv_ref(AsHandle(poll_));
   chains_.emplace(started, std::move(chain));
   queue_.Add(started);
   Pump();
   Deliver(true);
-  return true;
+  return number;
+}
+
+bool RingLoop::IsUnderWay(uint64_t number) const {
+  return std::any_of(chains_.begin(), chains_.end(), [=](const auto& entry) { return entry.first->number == number; });
+}
+
+void RingLoop::Finish(uint64_t number) {
+  // What is called below may end the ring, and drop the last share of it.
+  const std::shared_ptr<RingLoop> share = shared_from_this();
+  while (IsUnderWay(number)) {
+    // Something is with the kernel: what waits, waits for room there, or for a file that another chain has there.
+    ring_.Wait();
+    TakeCompletions();
+  }
+  Deliver(true);
 }
 
 // Hands to the kernel whatever may go now.
@@ -132,16 +149,20 @@ void RingLoop::OnReady(uv_poll_s* handle, int, int) {
   RingLoop* const loop = static_cast<RingLoop*>(uv_handle_get_data(reinterpret_cast<uv_handle_s*>(handle)));
   // What is called below may end the ring, and drop the last share of it.
   const std::shared_ptr<RingLoop> share = loop->shared_from_this();
+  // The disk goes on working before JavaScript is told.
+  loop->TakeCompletions();
+  loop->Deliver(false);
+}
+
+void RingLoop::TakeCompletions() {
   std::vector<Chain*> back;
-  loop->ring_.Reap(&back);
+  ring_.Reap(&back);
   for (Chain* const chain : back) {
     chain->Settle();
     // Before those that have not started: they are older.
-    loop->ready_.push_front(chain);
+    ready_.push_front(chain);
   }
-  // The disk goes on working before JavaScript is told.
-  loop->Pump();
-  loop->Deliver(false);
+  Pump();
 }
 
 void RingLoop::Deliver(bool in_javascript) {

@@ -40,9 +40,13 @@ class RingLoop : public std::enable_shared_from_this<RingLoop> {
   RingLoop& operator=(const RingLoop&) = delete;
 
   // Runs the chain, then calls done(errno, operation, syscall, step, poisoned, value) once: later, or during this call
-  // where the chain is over at once. `keep` is kept from being collected until then. False, with nothing started, when
-  // the environment or the ring is ending.
-  bool Start(std::unique_ptr<Chain> chain, napi_value keep, napi_value done);
+  // where the chain is over at once. `keep` is kept from being collected until then. The chain's number, or 0, with nothing
+  // started, when the environment or the ring is ending.
+  uint64_t Start(std::unique_ptr<Chain> chain, napi_value keep, napi_value done);
+
+  // Blocks until that chain is over and its `done` has been called; those of others that are over by then are called as
+  // well. Nothing to do for one whose `done` has been called.
+  void Finish(uint64_t number);
 
   // Closes the ring. With chains under way it waits for what is with the kernel, and tells nobody.
   void End();
@@ -61,6 +65,8 @@ class RingLoop : public std::enable_shared_from_this<RingLoop> {
   static void OnClosed(uv_handle_s* handle);
   static void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* data);
 
+  bool IsUnderWay(uint64_t number) const;
+  void TakeCompletions();
   void Pump();
   void StartRuns();
   void Over(Chain* chain);
@@ -79,6 +85,7 @@ class RingLoop : public std::enable_shared_from_this<RingLoop> {
 
   // Every chain under way, by address.
   std::unordered_map<Chain*, std::unique_ptr<Chain>> chains_;
+  uint64_t last_number_ = 0;
   // In this order: waits for files; has them, and its next run waits for room in the ring; is over, and nobody has
   // been told.
   ChainQueue queue_;

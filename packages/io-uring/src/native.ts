@@ -19,7 +19,16 @@ export interface UringAddon extends NativeFiles {
     steps: Float64Array,
     count: number,
     done: Done<undefined>,
+  ): number;
+  submitNow(
+    ring: RingHandle,
+    files: readonly Handle[],
+    arenas: readonly (Uint8Array | undefined)[],
+    steps: Float64Array,
+    count: number,
+    done: Done<undefined>,
   ): void;
+  finish(ring: RingHandle, chain: number): void;
   read(
     ring: RingHandle,
     file: Handle,
@@ -40,6 +49,9 @@ export function withRing(addon: UringAddon, ring: RingHandle): NativeAddon {
   return {
     ...addon,
     submit: (files, arenas, steps, count, done) => addon.submit(ring, files, arenas, steps, count, done),
+    submitNow: (files, arenas, steps, count, done) =>
+      addon.submitNow(ring, files, arenas, steps, count, done),
+    finish: (chain) => addon.finish(ring, chain),
     read: (file, bytes, start, length, offset, done) =>
       addon.read(ring, file, bytes, start, length, offset, done),
     writeZeros: (file, offset, length, done) => addon.writeZeros(ring, file, offset, length, done),

@@ -32,7 +32,7 @@ async function runKit(backend: () => IoBackend, kinds: RegExp): Promise<void> {
   }
 }
 
-const KINDS = [/^chain: /, /^fault: /, /^file: /, /^close: /];
+const KINDS = [/^chain: /, /^fault: /, /^file: /, /^close: /, /^now: /];
 
 describe("with a queue of four requests, so that chains are split", () => {
   test.for(KINDS)("%s", { timeout: 120_000 }, (kinds) => runKit(() => faultyUring({ entries: 4 }), kinds));

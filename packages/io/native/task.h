@@ -13,8 +13,13 @@
 
 #include <node_api.h>
 
+#include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
 
 #include "failure.h"
 
@@ -24,6 +29,16 @@ namespace stonewal {
 // environment can't make them any more.
 constexpr size_t kCompletionArguments = 6;
 bool CompletionArguments(napi_env env, const Failure& failure, napi_value value, napi_value* arguments);
+// Calls done with them, from a call that JavaScript has made.
+void CallDone(napi_env env, napi_value done, const Failure& failure, napi_value value = nullptr);
+
+class Task;
+
+// The tasks of one environment that are not deleted yet, by number; touched on its JavaScript thread only.
+struct Tasks {
+  std::unordered_map<uint64_t, Task*> by_number;
+  uint64_t last_number = 0;
+};
 
 class Task {
  public:
@@ -36,8 +51,17 @@ class Task {
   // nothing started and nothing kept, when the environment can't start a task any more.
   static bool Start(napi_env env, napi_value keep, napi_value done, Work work, Result result = nullptr);
 
+  // The same, under a number that Await takes.
+  static bool StartNumbered(napi_env env, const std::shared_ptr<Tasks>& tasks, napi_value keep, napi_value done,
+                            Work work, uint64_t* number);
+  // Blocks the JavaScript thread until the task's work is done, wherever in the pool's queue it still is, and calls
+  // `done`, which Finish then does not. Nothing to do for a number whose `done` has been called.
+  static void Await(napi_env env, const Tasks& tasks, uint64_t number);
+
  private:
   Task(Work work, Result result) : work_(std::move(work)), result_(std::move(result)) {}
+
+  bool Queue(napi_env env, napi_value keep, napi_value done);
 
   static void Run(napi_env env, void* data);
   static void Finish(napi_env env, napi_status status, void* data);
@@ -47,6 +71,13 @@ class Task {
   Work work_;
   Result result_;
   Failure failure_;
+  std::mutex mutex_;
+  std::condition_variable ran_changed_;
+  bool ran_ = false;
+  bool told_ = false;
+  // Where the task is to be found, if it has a number. A share, because an environment that ends may free its own first.
+  std::shared_ptr<Tasks> tasks_;
+  uint64_t number_ = 0;
   napi_async_work handle_ = nullptr;
   napi_ref keep_ = nullptr;
   napi_ref done_ = nullptr;

@@ -143,6 +143,20 @@ export interface Capabilities {
   readonly durableWrite: string;
 }
 
+/**
+ * Chains without an event loop: for one-shot tools and exit handlers, where nothing that is awaited comes back any more. Both
+ * block the calling thread.
+ */
+export interface BlockingChains {
+  /** As `IoBackend.submit`, but returns when the last step has completed. Throws what `submit` rejects with. */
+  submit(chain: readonly Step[]): void;
+  /**
+   * Returns when the chain is over whose promise `IoBackend.submit` has returned. Throws what that promise rejects with, and
+   * `IO_ARGUMENT` for any other promise. The promise settles all the same; whoever awaits it is told later, and once.
+   */
+  finish(submitted: Promise<void>): void;
+}
+
 export interface IoBackend {
   /** `pwrite`, `io-uring`, `sim`, ... */
   readonly name: string;
@@ -171,6 +185,11 @@ export interface IoBackend {
    * The regions must not be changed until the promise has settled.
    */
   submit(chain: readonly Step[]): Promise<void>;
+  /**
+   * The same, blocking. Not there in a back end that can't. Chains are unordered among each other here too: what must come
+   * after a chain in flight is submitted once `finish` has returned.
+   */
+  readonly now?: BlockingChains;
 
   /** Creates one directory; `IO_EXISTS` if there is something. Durable once its parent directory is synced. */
   makeDirectory(path: string): Promise<void>;

@@ -13,12 +13,19 @@ import {
 } from "./conformance-subject.js";
 
 export function processTests(): Scenario[] {
-  return [twoWorkers, terminated, endedInFlight, exitInFlight, keepsAlive, timers, lockDies].map(
-    (scenario) => ({
-      ...scenario,
-      needs: ["module"] as const,
-    }),
-  );
+  const blocking = [exitHandler, workerExitHandler].map((scenario) => ({
+    ...scenario,
+    needs: ["module", "now"] as const,
+  }));
+  return [
+    ...[twoWorkers, terminated, endedInFlight, exitInFlight, keepsAlive, timers, lockDies].map(
+      (scenario) => ({
+        ...scenario,
+        needs: ["module"] as const,
+      }),
+    ),
+    ...blocking,
+  ];
 }
 
 const MIB = 2 ** 20;
@@ -191,6 +198,51 @@ const exitInFlight: Scenario = {
       ),
     );
     assert.deepEqual(withWorker, { code: 6, signal: null, output: "" });
+  },
+};
+
+/** Ends with chains in flight; an exit handler waits for one of them, and then writes over half of it. */
+const EXIT_HANDLER = `${FILL}
+  const file = await io.open(directory + "/a", { access: "create" });
+  const arena = io.arena(${4 * MIB});
+  const other = io.arena(${2 * MIB});
+  fill(arena.bytes, 1);
+  fill(other.bytes, 2);
+  const whole = { arena, start: 0, length: ${4 * MIB} };
+  const half = { arena: other, start: 0, length: ${2 * MIB} };
+  const chains = [1, 2, 3, 4, 5, 6].map(() =>
+    io.submit([{ kind: "write", file, region: whole, offset: 0 }, { kind: "sync", file }]));
+  process.on("exit", () => {
+    for (const chain of chains) io.now.finish(chain);
+    io.now.submit([{ kind: "write", file, region: half, offset: 0 }, { kind: "sync", file }]);
+    say("written");
+  });
+  process.exit(7);
+`;
+
+async function checkExitHandler(bench: Bench): Promise<void> {
+  const io = bench.backend();
+  const file = await io.open(bench.path("a"), { access: "read" });
+  const expected = pattern(4 * MIB, 1);
+  expected.set(pattern(2 * MIB, 2));
+  assertBytes(await readBytes(io, file, 0, 4 * MIB), expected, "what the exit handler left");
+}
+
+const exitHandler: Scenario = {
+  name: "now: an exit handler finishes chains in flight and writes after them, with no event loop",
+  async run(bench) {
+    assert.deepEqual(await ended(child(bench, EXIT_HANDLER)), { code: 7, signal: null, output: "written\n" });
+    await checkExitHandler(bench);
+  },
+};
+
+const workerExitHandler: Scenario = {
+  name: "now: a worker's exit handler finishes chains in flight and writes after them",
+  async run(bench) {
+    const thread = worker(bench, EXIT_HANDLER);
+    const [code] = await once(thread, "exit");
+    assert.equal(code, 7);
+    await checkExitHandler(bench);
   },
 };
 

@@ -50,6 +50,8 @@ export interface ConformanceSubject {
   readonly direct: boolean;
   /** The back end offers `checksum` on this machine. */
   readonly checksum: boolean;
+  /** The back end has `now`. Default false. */
+  readonly now?: boolean;
   /**
    * How another thread or process makes a back end of its own: an absolute module specifier (a `file:` URL of
    * JavaScript that Node runs as it is) and the name of an exported function without required arguments.
@@ -60,7 +62,7 @@ export interface ConformanceSubject {
   readonly faults?: { arm(faults: readonly ConformanceFault[]): ArmedFault };
 }
 
-export type ConformanceNeed = "direct" | "checksum" | "module" | "faults";
+export type ConformanceNeed = "direct" | "checksum" | "module" | "faults" | "now";
 
 export interface ConformanceTest {
   readonly name: string;
@@ -83,6 +85,7 @@ const WHY_SKIPPED: Readonly<Record<ConformanceNeed, string>> = {
   checksum: "the subject offers no checksum",
   module: "the subject names no module for other threads and processes",
   faults: "the subject cannot make its calls fail",
+  now: "the subject's back end does not block",
 };
 
 export function scenarioTest(subject: ConformanceSubject, scenario: Scenario): ConformanceTest {
@@ -107,6 +110,7 @@ export function scenarioTest(subject: ConformanceSubject, scenario: Scenario): C
 
 function has(subject: ConformanceSubject, need: ConformanceNeed): boolean {
   if (need === "direct" || need === "checksum") return subject[need];
+  if (need === "now") return subject.now === true;
   return subject[need] !== undefined;
 }
 
@@ -132,6 +136,11 @@ export class Bench {
     const io = this.#setup.backend();
     this.#backends.push(io);
     return io;
+  }
+
+  /** What the subject says of `now`. */
+  get blocks(): boolean {
+    return this.#subject.now === true;
   }
 
   get module(): { readonly specifier: string; readonly factory: string } {
@@ -206,6 +215,11 @@ export interface ReportedError {
   readonly code: IoErrorCode;
   readonly errno: string | undefined;
   readonly step: number | undefined;
+}
+
+/** As `rejection`, of a call that blocks. */
+export function refusal(call: () => void, ...codes: IoErrorCode[]): Promise<ReportedError> {
+  return rejection(new Promise<void>((resolve) => resolve(call())), ...codes);
 }
 
 /** The error that the call ends with, which must be an `IoError` of one of these codes. */

@@ -6,6 +6,7 @@ import { faultTests } from "./conformance-faults.js";
 import { fileTests } from "./conformance-files.js";
 import { lifecycleTests } from "./conformance-lifecycle.js";
 import { lockTests } from "./conformance-locks.js";
+import { nowTests } from "./conformance-now.js";
 import { processTests } from "./conformance-processes.js";
 import { type ConformanceSubject, type ConformanceTest, scenarioTest } from "./conformance-subject.js";
 import { untornTests } from "./conformance-untorn.js";
@@ -40,6 +41,7 @@ export function conformanceTests(subject: ConformanceSubject): ConformanceTest[]
     ...lockTests(),
     ...checksumTests(),
     ...faultTests(),
+    ...nowTests(),
     ...processTests(),
   ].map((scenario) => scenarioTest(subject, scenario));
 }

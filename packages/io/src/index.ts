@@ -1,5 +1,6 @@
 export type {
   Arena,
+  BlockingChains,
   Capabilities,
   ChecksumRanges,
   Clock,

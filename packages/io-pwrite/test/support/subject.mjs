@@ -22,6 +22,7 @@ export async function subject(control) {
   return {
     direct: await directWorks(),
     checksum: pwrite().checksum !== undefined,
+    now: true,
     module: { specifier: import.meta.resolve("@stonewal/io-pwrite"), factory: "pwrite" },
     faults: { arm: (faults) => arm(control, faults) },
     async setup() {

@@ -18,6 +18,7 @@ export async function subject(backend: () => IoBackend): Promise<ConformanceSubj
   return {
     direct: direct !== undefined,
     checksum,
+    now: true,
     module: { specifier: import.meta.resolve("@stonewal/io-uring"), factory: uring.name },
     faults: {
       arm(faults) {

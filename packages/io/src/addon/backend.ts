@@ -3,6 +3,7 @@ import { mkdir, readdir, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import type {
   Arena,
+  BlockingChains,
   Capabilities,
   ChecksumRanges,
   Clock,
@@ -39,6 +40,7 @@ export class AddonBackend implements IoBackend, FileOwner {
   readonly name: string;
   readonly clock: Clock = systemClock;
   readonly checksum?: ChecksumRanges;
+  readonly now: BlockingChains;
   readonly inFlight = new InFlight();
   readonly #native: NativeAddon;
   readonly #durableWrite: DurableWriteName;
@@ -53,6 +55,13 @@ export class AddonBackend implements IoBackend, FileOwner {
     this.#native = native;
     this.#durableWrite = durableWrite;
     this.#chains = new ChainRunner(native, this);
+    this.now = {
+      submit: (chain) => {
+        if (this.closed) throw closedBackend();
+        this.#chains.runNow(chain);
+      },
+      finish: (submitted) => this.#chains.finishNow(submitted),
+    };
     if (hardwareChecksum && native.hardwareChecksum) this.checksum = checksumOf(native);
   }
 
@@ -99,7 +108,7 @@ export class AddonBackend implements IoBackend, FileOwner {
   }
 
   submit(chain: readonly Step[]): Promise<void> {
-    if (this.closed) return Promise.reject(closedBackend());
+    if (this.closed) return this.#chains.refuse(closedBackend());
     return this.#chains.run(chain);
   }
 

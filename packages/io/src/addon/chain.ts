@@ -1,11 +1,12 @@
 import type { Step, WriteStep } from "../backend.js";
-import type { IoError } from "../errors.js";
+import { IoError } from "../errors.js";
 import { untornRefusal } from "../untorn.js";
 import { rangeProblem, regionProblem } from "./arena.js";
 import { argumentError, failure, startCall } from "./failure.js";
 import { AddonFile, closedFile, type FileOwner, READ_ONLY } from "./file.js";
 import type { InFlight } from "./in-flight.js";
 import {
+  type Done,
   type Handle,
   type NativeAddon,
   NUMBERS_PER_STEP,
@@ -52,10 +53,24 @@ function kindOf(step: WriteStep): number {
   return STEP_WRITE | (step.durable === true ? STEP_DURABLE : 0) | (step.untorn === true ? STEP_UNTORN : 0);
 }
 
+/** Nobody was told how the chain ended: no JavaScript can be called any more. */
+function interrupted(): IoError {
+  return new IoError("IO_FAILED", "the thread is being terminated");
+}
+
+/** A chain that was submitted, until its promise is collected. */
+interface Submitted {
+  /** The addon's number for it, while it is there. */
+  number: number | undefined;
+  over: boolean;
+  error: IoError | undefined;
+}
+
 /** Hands chains to the addon. */
 export class ChainRunner {
   readonly #native: NativeAddon;
   readonly #owner: FileOwner & { readonly inFlight: InFlight };
+  readonly #submitted = new WeakMap<Promise<void>, Submitted>();
   /** The numbers of the chain being handed over: the addon copies them during the call. */
   #numbers = new Float64Array(16 * NUMBERS_PER_STEP);
 
@@ -66,7 +81,65 @@ export class ChainRunner {
 
   run(chain: readonly Step[]): Promise<void> {
     const refused = refusal(chain, this.#owner);
-    if (refused !== undefined) return Promise.reject(refused);
+    if (refused !== undefined) return this.refuse(refused);
+    const submitted: Submitted = { number: undefined, over: false, error: undefined };
+    const promise = new Promise<void>((resolve, reject) => {
+      const over = (error: IoError | undefined) => {
+        submitted.over = true;
+        submitted.error = error;
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      this.#start(chain, over, (handles, arenas, numbers, done) => {
+        submitted.number = this.#native.submit(handles, arenas, numbers, chain.length, done);
+      });
+    });
+    this.#submitted.set(promise, submitted);
+    return promise;
+  }
+
+  /** The promise of a chain of which nothing was started. */
+  refuse(error: IoError): Promise<void> {
+    const promise = Promise.reject<void>(error);
+    this.#submitted.set(promise, { number: undefined, over: true, error });
+    return promise;
+  }
+
+  /** See `BlockingChains.submit`. */
+  runNow(chain: readonly Step[]): void {
+    const refused = refusal(chain, this.#owner);
+    if (refused !== undefined) throw refused;
+    let failed: IoError | undefined = interrupted();
+    const over = (error: IoError | undefined) => {
+      failed = error;
+    };
+    this.#start(chain, over, (handles, arenas, numbers, done) =>
+      this.#native.submitNow(handles, arenas, numbers, chain.length, done),
+    );
+    if (failed !== undefined) throw failed;
+  }
+
+  /** See `BlockingChains.finish`. */
+  finishNow(promise: Promise<void>): void {
+    const submitted = this.#submitted.get(promise);
+    if (submitted === undefined)
+      throw argumentError("not a promise that submit of this back end has returned");
+    if (!submitted.over) this.#native.finish(submitted.number as number);
+    if (!submitted.over) throw interrupted();
+    if (submitted.error !== undefined) throw submitted.error;
+  }
+
+  /** Hands a chain over. `over` is called once: with what went wrong, or when the chain has completed. */
+  #start(
+    chain: readonly Step[],
+    over: (error: IoError | undefined) => void,
+    start: (
+      handles: readonly Handle[],
+      arenas: readonly (Uint8Array | undefined)[],
+      numbers: Float64Array,
+      done: Done<undefined>,
+    ) => void,
+  ): void {
     const count = chain.length;
     if (count * NUMBERS_PER_STEP > this.#numbers.length) {
       this.#numbers = new Float64Array(count * NUMBERS_PER_STEP * 2);
@@ -100,17 +173,14 @@ export class ChainRunner {
       for (const file of files) file.leave();
       inFlight.leave();
     };
-    return new Promise<void>((resolve, reject) => {
-      const refusedBy = startCall(() =>
-        this.#native.submit(handles, arenas, numbers, count, (errno, operation, syscall, step, poisoned) => {
-          leave();
-          if (errno === 0) resolve();
-          else reject(failure(errno, operation, syscall, poisoned, files[step]?.path, step));
-        }),
-      );
-      if (refusedBy === undefined) return;
-      leave();
-      reject(refusedBy);
-    });
+    const refusedBy = startCall(() =>
+      start(handles, arenas, numbers, (errno, operation, syscall, step, poisoned) => {
+        leave();
+        over(errno === 0 ? undefined : failure(errno, operation, syscall, poisoned, files[step]?.path, step));
+      }),
+    );
+    if (refusedBy === undefined) return;
+    leave();
+    over(refusedBy);
   }
 }

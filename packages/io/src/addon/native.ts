@@ -69,7 +69,7 @@ export interface NativeFiles {
 
 /**
  * How data reaches a file and comes back: each addon's own way. Everything is copied out of the arguments during the
- * call, except the arenas' memory.
+ * call, except the arenas' memory. `submit` returns a number that no other chain has.
  */
 export interface NativeTransfers {
   submit(
@@ -78,7 +78,17 @@ export interface NativeTransfers {
     steps: Float64Array,
     count: number,
     done: Done<undefined>,
+  ): number;
+  /** As `submit`, but blocks: `done` has been called when it returns. */
+  submitNow(
+    files: readonly Handle[],
+    arenas: readonly (Uint8Array | undefined)[],
+    steps: Float64Array,
+    count: number,
+    done: Done<undefined>,
   ): void;
+  /** Blocks until `done` has been called of the chain for which `submit` has returned this number. */
+  finish(chain: number): void;
   read(
     file: Handle,
     bytes: Uint8Array,

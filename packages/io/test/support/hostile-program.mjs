@@ -15,7 +15,15 @@ const addon = require(addonPath);
 const other = require(otherPath);
 const uring = addon.openRing !== undefined;
 
-const SYNCHRONOUS = new Set(["checksum", "portableChecksum", "addressOf", "openRing", "end", "forget"]);
+const SYNCHRONOUS = new Set([
+  "checksum",
+  "portableChecksum",
+  "addressOf",
+  "openRing",
+  "end",
+  "forget",
+  "finish",
+]);
 const NUMBERS = [
   0,
   -0,
@@ -209,13 +217,16 @@ const PROPER = {
   addressOf: ["block"],
   openRing: ["8"],
   submit: ["array of files", "array of bytes", "steps", "3"],
+  submitNow: ["array of files", "array of bytes", "steps", "3"],
+  finish: ["1"],
   read: ["file", "block", "0", "4096", "0"],
   writeZeros: ["file", "0", "4096"],
   sync: ["file"],
   forget: ["file"],
 };
 if (uring) {
-  for (const name of ["submit", "read", "writeZeros", "sync", "forget"]) PROPER[name].unshift("ring");
+  for (const name of ["submit", "submitNow", "finish", "read", "writeZeros", "sync", "forget"])
+    PROPER[name].unshift("ring");
   PROPER.end = ["endedRing"];
 }
 for (const name of Object.keys(PROPER)) if (addon[name] === undefined) delete PROPER[name];
