@@ -14,6 +14,8 @@
  * - `WAL_LOCKED`: another writer has the log open.
  * - `WAL_NOT_FOUND`: there is no log in the directory, and `create` is false.
  * - `WAL_REMOTE_FILE_SYSTEM`: the directory is on a network file system, and `allowRemote` is not set.
+ * - `WAL_NOT_NOW`: a blocking call that takes the event loop, because a new segment has to be begun first. Nothing is lost: wait for
+ *   `sync()`, or for `commit(record)` where `commitNow` has refused the record; it has no LSN then.
  * - `WAL_UNSUPPORTED`: what was asked for can't be had here; the message says why.
  */
 export type WalErrorCode =
@@ -27,6 +29,7 @@ export type WalErrorCode =
   | "WAL_LOCKED"
   | "WAL_NOT_FOUND"
   | "WAL_REMOTE_FILE_SYSTEM"
+  | "WAL_NOT_NOW"
   | "WAL_UNSUPPORTED";
 
 export class WalError extends Error {

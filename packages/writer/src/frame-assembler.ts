@@ -215,6 +215,16 @@ export class FrameAssembler {
     return this.#lack(this.#need(bytes + records * this.#options.packing.routingBytes));
   }
 
+  /** Whether the record would come behind a step to another segment. */
+  rollsBefore(record: RecordInput): boolean {
+    validateRecord(record);
+    if (this.#queue.some(({ work }) => work === "roll")) return true;
+    const bytes = recordBytes(record.payload.byteLength);
+    if (this.#open !== undefined && this.#builder.fits(bytes, 1)) return false;
+    const body = bytes + this.#options.packing.routingBytes;
+    return body <= this.#maxBodyBytes() && this.#need(body).rolls;
+  }
+
   /** The largest payload a record can have, in bytes. */
   get maxPayloadBytes(): number {
     return this.#maxBodyBytes() - this.#options.packing.routingBytes - recordBytes(0);

@@ -1,6 +1,7 @@
 import type { DwbTicket } from "@stonewal/dwb";
 import { type IoBackend, IoError, type Step } from "@stonewal/io";
 import type { Tip } from "@stonewal/recovery";
+import { DiskWork, type Wait } from "./disk-work.js";
 import { WalError } from "./errors.js";
 import { channels } from "./events.js";
 import type { FrameAssembler, SealedFrame } from "./frame-assembler.js";
@@ -41,7 +42,7 @@ export interface GroupCommitOptions {
  * of the first kind everything that took the second way is at home: one chain at a time writes to the log, too.
  *
  * A flush begins once the microtasks of the current turn have run: everyone who was just told "durable" and commits again
- * at once is part of the next chain.
+ * at once is part of the next chain. `flushNow` goes on with what is under way, and does the rest, without the event loop.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
@@ -53,9 +54,12 @@ export class GroupCommit {
   /** Flush at least through this LSN. */
   #wantedLsn = 0;
   #scheduled = false;
-  #running = false;
+  /** What is under way. */
+  #work: DiskWork | undefined;
+  /** What is to be told of it when it has ended: a subscriber may call the log again. */
+  #events: (() => void)[] = [];
   /** Who waits for how many pieces of work to be done, in order. */
-  #drained: { work: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  #draining: { work: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #unwitnessed = false;
   /**
    * Id of the DWB whose sync acknowledges frames: the one that the last open frame names, which is itself durable in the log. Before
@@ -96,7 +100,7 @@ export class GroupCommit {
 
   /** Nothing is in flight, queued or asked for. */
   get quiet(): boolean {
-    return !this.#running && !this.#scheduled && !this.#needsFlush();
+    return this.#work === undefined && !this.#scheduled && !this.#needsFlush();
   }
 
   /** Resolves to `lsn`, which has been given, when it is durable. */
@@ -107,6 +111,24 @@ export class GroupCommit {
     const durable = this.#waiters.wait(lsn);
     this.request(lsn);
     return durable;
+  }
+
+  /**
+   * Everything up to `lsn`, which has been given, is durable when it returns. Blocks. `WAL_NOT_NOW` where something takes the event
+   * loop, which then does it, and `WAL_POISONED`.
+   */
+  flushNow(lsn: number): void {
+    if (lsn > this.#wantedLsn) this.#wantedLsn = lsn;
+    while (this.#durableLsn < lsn) {
+      if (this.#poison !== undefined) throw this.#poison;
+      this.#work ??= this.#nextWork();
+      if (!this.#work.finishNow()) {
+        throw new WalError(
+          "WAL_NOT_NOW",
+          "the next segment has to be begun first, which takes the event loop: wait for sync()",
+        );
+      }
+    }
   }
 
   /** Sees to it that everything up to `lsn` gets flushed. */
@@ -122,7 +144,7 @@ export class GroupCommit {
     assembler.sealOpen();
     const { queued: work } = assembler.work;
     if (!assembler.hasQueued && home.frames === 0) return Promise.resolve();
-    const drained = new Promise<void>((resolve, reject) => this.#drained.push({ work, resolve, reject }));
+    const drained = new Promise<void>((resolve, reject) => this.#draining.push({ work, resolve, reject }));
     this.#settleDrained();
     this.schedule();
     return drained;
@@ -134,6 +156,16 @@ export class GroupCommit {
       this.fail(error);
       throw this.#poison ?? error;
     });
+  }
+
+  /** The same, blocking. */
+  bringHomeNow(): void {
+    try {
+      this.#allHome.block?.();
+    } catch (error) {
+      this.fail(error);
+      throw this.#poison ?? error;
+    }
   }
 
   /** A cut has removed records; nothing is in flight. */
@@ -154,13 +186,13 @@ export class GroupCommit {
   }
 
   schedule(): void {
-    if (this.#running || this.#scheduled || this.#stopped || this.#poison !== undefined) return;
+    if (this.#work !== undefined || this.#scheduled || this.#stopped || this.#poison !== undefined) return;
     if (!this.#needsFlush()) return;
     this.#scheduled = true;
     const { delayMs, io } = this.#options;
     const start = () => {
       this.#scheduled = false;
-      void this.#run();
+      this.#run();
     };
     if (delayMs > 0) io.clock.after(delayMs, start, true);
     else queueMicrotask(() => process.nextTick(start));
@@ -172,21 +204,45 @@ export class GroupCommit {
     return assembler.hasQueued || (open !== undefined && open <= this.#wantedLsn);
   }
 
-  async #run(): Promise<void> {
-    if (this.#running || this.#stopped || this.#poison !== undefined) return;
-    this.#running = true;
-    try {
-      // One piece of work, then back to the scheduler: committers who were just told get to join the next.
-      if (this.#needsFlush()) await this.#flushNext();
-    } catch (error) {
-      this.fail(error);
-      return;
-    } finally {
-      this.#running = false;
-    }
-    this.#settleDrained();
-    this.#options.onProgress();
-    this.schedule();
+  #run(): void {
+    if (this.#work !== undefined || this.#stopped || this.#poison !== undefined) return;
+    // Who could not wait for the event loop may have been here.
+    if (!this.#needsFlush()) return;
+    this.#work = this.#nextWork();
+    this.#work.start();
+  }
+
+  /** One piece of work, then back to the scheduler: committers who were just told get to join the next. */
+  #nextWork(): DiskWork {
+    return new DiskWork(this.#flushNext(), (failure) => {
+      this.#work = undefined;
+      const events = this.#events;
+      this.#events = [];
+      for (const publish of events) publish();
+      if (failure !== undefined) {
+        this.fail(failure.error);
+        return;
+      }
+      this.#settleDrained();
+      this.#options.onProgress();
+      this.schedule();
+    });
+  }
+
+  /** The waits: for a chain, and for everything that the DWB has acknowledged to be at home. */
+  #chain(steps: readonly Step[]): Wait {
+    const { io } = this.#options;
+    const { now } = io;
+    const begin = () => io.submit(steps);
+    if (now === undefined) return { begin };
+    return { begin, block: (begun) => (begun === undefined ? now.submit(steps) : now.finish(begun)) };
+  }
+
+  get #allHome(): Wait {
+    const { io, home } = this.#options;
+    const { now } = io;
+    const begin = () => home.drained();
+    return now === undefined ? { begin } : { begin, block: () => home.drainNow(now) };
   }
 
   #settleDrained(): void {
@@ -194,9 +250,9 @@ export class GroupCommit {
     const { done } = assembler.work;
     // Whatever left the queue last may not be at home yet.
     const atHome = done - home.frames;
-    while (this.#drained[0] !== undefined && this.#drained[0].work <= atHome)
-      this.#drained.shift()?.resolve();
-    if (this.#drained[0] !== undefined && this.#drained[0].work <= done) home.start();
+    while (this.#draining[0] !== undefined && this.#draining[0].work <= atHome)
+      this.#draining.shift()?.resolve();
+    if (this.#draining[0] !== undefined && this.#draining[0].work <= done) home.start();
   }
 
   /** `HomeWrites` has brought frames home. */
@@ -206,32 +262,28 @@ export class GroupCommit {
     this.#options.onProgress();
   }
 
-  async #flushNext(): Promise<void> {
-    const { assembler, store, home, directory } = this.#options;
+  *#flushNext(): Generator<Wait, void, void> {
+    const { assembler, store, directory } = this.#options;
     const open = assembler.openFirstLsn;
     if (open !== undefined && open <= this.#wantedLsn) assembler.sealOpen();
     const work = assembler.peek();
     if (work === undefined) return;
     if (work.work === "roll") {
       // A preamble says that everything before it in the queue is durable in its place.
-      await home.drained();
+      yield this.#allHome;
       this.#acknowledger = undefined;
-      const segment = await store.activate(work.spare, work.preamble);
-      await this.#options.onRoll();
+      const begin = async () => {
+        await store.activate(work.spare, work.preamble);
+        await this.#options.onRoll();
+      };
+      yield { begin };
       assembler.shift(1);
-      channels.segment.publish({
-        directory,
-        sequence: segment.sequence,
-        firstLsn: segment.firstLsn,
-        name: segment.name,
-      });
+      const { sequence, firstLsn, name } = store.active;
+      this.#events.push(() => channels.segment.publish({ directory, sequence, firstLsn, name }));
       return;
     }
-    if (this.#acknowledgesByDwb(work)) await this.#copyFrames(this.#nextFrames(work));
-    else {
-      await home.drained();
-      await this.#writeFrames(this.#nextFrames(work));
-    }
+    if (this.#acknowledgesByDwb(work)) yield* this.#copyFrames(work);
+    else yield* this.#writeFrames(work);
   }
 
   /** Whether the DWB's own sync acknowledges the frame. Witnesses have to be in the log itself, and some frames fit into no ring. */
@@ -257,17 +309,18 @@ export class GroupCommit {
   }
 
   /** By their copies alone: one sync instead of two. Their places follow. */
-  async #copyFrames(queued: readonly SealedFrame[]): Promise<void> {
+  *#copyFrames(first: SealedFrame): Generator<Wait, void, void> {
     const { io, protection, home, assembler } = this.#options;
     // The ring is full: slots are free again when what is in them is at home.
-    if (protection.fits(queued[0] as SealedFrame) === "later") await home.drained();
+    if (protection.fits(first) === "later") yield this.#allHome;
+    const queued = this.#nextFrames(first);
     const staged = protection.stageCopies(queued);
     const frames = queued.slice(0, staged.frames);
     const started = io.clock.monotonic();
     try {
-      await io.submit(staged.steps);
+      yield this.#chain(staged.steps);
     } catch (error) {
-      await this.#withoutDwb(error, staged, frames);
+      yield* this.#withoutDwb(error, staged, frames);
       return;
     }
     staged.settled();
@@ -276,17 +329,22 @@ export class GroupCommit {
     for (const [index, frame] of frames.entries()) home.add(frame, staged.tickets[index] as DwbTicket);
   }
 
-  async #writeFrames(queued: readonly SealedFrame[]): Promise<void> {
+  *#writeFrames(first: SealedFrame): Generator<Wait, void, void> {
     const { io, store, protection } = this.#options;
+    yield this.#allHome;
+    const queued = this.#nextFrames(first);
     const staged = protection.stage(queued, store.activeFile);
     const frames = queued.slice(0, staged.frames);
     const home = this.#homeSteps(frames);
     const started = io.clock.monotonic();
     try {
-      await io.submit([...staged.steps, ...home]);
+      yield this.#chain([...staged.steps, ...home]);
     } catch (error) {
       const step = error instanceof IoError ? error.step : undefined;
-      if (step !== undefined && step < staged.steps.length) return this.#withoutDwb(error, staged, frames);
+      if (step !== undefined && step < staged.steps.length) {
+        yield* this.#withoutDwb(error, staged, frames);
+        return;
+      }
       staged.settled(error instanceof Error ? error : new Error(String(error)));
       throw error;
     }
@@ -331,14 +389,8 @@ export class GroupCommit {
     this.#unwitnessed = last.kind === "data";
     this.#waiters.resolveThrough(last.lastLsn);
     if (channels.flush.hasSubscribers) {
-      channels.flush.publish({
-        directory,
-        frames: frames.length,
-        records,
-        bytes,
-        milliseconds,
-        durableLsn: last.lastLsn,
-      });
+      const flush = { frames: frames.length, records, bytes, milliseconds, durableLsn: last.lastLsn };
+      this.#events.push(() => channels.flush.publish({ directory, ...flush }));
     }
   }
 
@@ -362,17 +414,26 @@ export class GroupCommit {
    * A failed step is never tried again. But this one was the DWB's, nothing of the chain has been written to the log yet, and the
    * log may go on without the DWB if that was chosen.
    */
-  async #withoutDwb(error: unknown, staged: StagedFrames, frames: readonly SealedFrame[]): Promise<void> {
-    const { io, protection, home, onDwbFailure, onDegraded, directory } = this.#options;
+  *#withoutDwb(
+    error: unknown,
+    staged: StagedFrames,
+    frames: readonly SealedFrame[],
+  ): Generator<Wait, void, void> {
+    const { io, protection, onDwbFailure, onDegraded, directory } = this.#options;
     staged.settled(error instanceof Error ? error : new Error(String(error)));
     // What it has acknowledged is still in memory, and it may be failing for good.
-    await home.drained().catch(() => Promise.reject(error));
+    try {
+      yield this.#allHome;
+    } catch {
+      throw error;
+    }
     if (onDwbFailure !== "degrade") throw error;
-    await protection.degrade();
+    protection.degrade();
     this.#acknowledger = undefined;
-    channels.dwb.publish({ directory, protection: protection.state, error });
+    const { state } = protection;
+    this.#events.push(() => channels.dwb.publish({ directory, protection: state, error }));
     const started = io.clock.monotonic();
-    await io.submit(this.#homeSteps(frames));
+    yield this.#chain(this.#homeSteps(frames));
     this.#atHome(frames, io.clock.monotonic() - started);
     onDegraded();
   }
@@ -384,8 +445,8 @@ export class GroupCommit {
     const poison = new WalError("WAL_POISONED", `the log can't be written any more: ${message}`, error);
     this.#poison = poison;
     this.#waiters.rejectAll(poison);
-    const drained = this.#drained;
-    this.#drained = [];
+    const drained = this.#draining;
+    this.#draining = [];
     for (const waiter of drained) waiter.reject(poison);
     channels.poison.publish({ directory: this.#options.directory, error: poison });
     this.#options.onPoison(poison);

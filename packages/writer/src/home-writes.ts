@@ -1,5 +1,5 @@
 import type { DwbTicket } from "@stonewal/dwb";
-import type { Arena, IoBackend, IoFile, Region, Step, Timer } from "@stonewal/io";
+import type { Arena, BlockingChains, IoBackend, IoFile, Region, Step, Timer } from "@stonewal/io";
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Protection } from "./protection.js";
 import type { Counters } from "./stats.js";
@@ -85,6 +85,15 @@ class Batch {
   }
 }
 
+/** A batch on its way home. */
+interface Flight {
+  readonly batch: Batch;
+  /** Its chain; `undefined` while `drainNow` blocks. */
+  submitted: Promise<void> | undefined;
+  /** Resolves when what became of it has been seen to. */
+  over: Promise<void> | undefined;
+}
+
 /**
  * The frames that the DWB's own sync has acknowledged, on their way to their places in the log. They go in batches, one chain at a
  * time, beside the chains to the DWB: another file, so no two syncs of one overlap. A slot of the DWB is free again only when the
@@ -93,7 +102,7 @@ class Batch {
 export class HomeWrites {
   readonly #options: HomeWritesOptions;
   #waiting: Batch | undefined;
-  #inFlight: Promise<void> | undefined;
+  #inFlight: Flight | undefined;
   #point: HomePoint;
   /** Frames ever added, and those of them that are at home. */
   #added = 0;
@@ -152,7 +161,23 @@ export class HomeWrites {
     while (this.#done < target) {
       if (this.#failure !== undefined) throw this.#failure.error;
       this.start();
-      await this.#inFlight;
+      await this.#inFlight?.over;
+    }
+  }
+
+  /** The same, blocking, and of what is added meanwhile too. */
+  drainNow(now: BlockingChains): void {
+    while (this.#done < this.#added) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      const flight = this.#inFlight ?? this.#depart(this.#waiting as Batch);
+      try {
+        if (flight.submitted === undefined) now.submit(this.#stepsOf(flight.batch));
+        else now.finish(flight.submitted);
+      } catch (error) {
+        this.#failed(flight, error);
+        continue;
+      }
+      this.#landed(flight);
     }
   }
 
@@ -160,22 +185,35 @@ export class HomeWrites {
   start(): void {
     const batch = this.#waiting;
     if (this.#inFlight !== undefined || this.#failure !== undefined || batch === undefined) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#waiting = undefined;
-    this.#inFlight = this.#write(batch);
+    const flight = this.#depart(batch);
+    flight.submitted = this.#options.io.submit(this.#stepsOf(batch));
+    flight.over = flight.submitted.then(
+      () => this.#landed(flight),
+      (error: unknown) => this.#failed(flight, error),
+    );
   }
 
-  async #write(batch: Batch): Promise<void> {
-    const { io, protection, counters, release, onProgress, onFailure } = this.#options;
-    try {
-      await io.submit(this.#stepsOf(batch));
-    } catch (error) {
-      this.#failure = { error };
-      this.#inFlight = undefined;
-      onFailure(error);
-      return;
-    }
+  #depart(batch: Batch): Flight {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const flight: Flight = { batch, submitted: undefined, over: undefined };
+    this.#waiting = undefined;
+    this.#inFlight = flight;
+    return flight;
+  }
+
+  #failed(flight: Flight, error: unknown): void {
+    // `drainNow` was told before.
+    if (this.#inFlight !== flight) return;
+    this.#failure = { error };
+    this.#inFlight = undefined;
+    this.#options.onFailure(error);
+  }
+
+  #landed(flight: Flight): void {
+    if (this.#inFlight !== flight) return;
+    const { protection, counters, release, onProgress } = this.#options;
+    const { batch } = flight;
     this.#inFlight = undefined;
     protection.release(batch.tickets);
     for (const frame of batch.kept) release(frame);

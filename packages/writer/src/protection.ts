@@ -29,6 +29,8 @@ export class Protection {
   #dwb: Dwb | undefined;
   #state: ProtectionState;
   readonly #counters: Counters;
+  /** Resolves when the buffer that failed is closed. */
+  #givenUp: Promise<void> | undefined;
   /** Bytes written by buffers that are no longer attached. */
   #bytesBefore = 0;
 
@@ -151,12 +153,11 @@ export class Protection {
   }
 
   /** The DWB failed, and the log goes on without. */
-  async degrade(): Promise<void> {
+  degrade(): void {
     this.#state = "degraded";
     this.#bytesBefore += this.#dwb?.stats.bytesWritten ?? 0;
-    const dwb = this.#dwb;
+    this.#givenUp = this.#dwb?.close().catch(() => undefined);
     this.#dwb = undefined;
-    await dwb?.close().catch(() => undefined);
   }
 
   attach(dwb: Dwb): void {
@@ -165,6 +166,7 @@ export class Protection {
   }
 
   async close(): Promise<void> {
+    await this.#givenUp;
     this.#bytesBefore += this.#dwb?.stats.bytesWritten ?? 0;
     const dwb = this.#dwb;
     this.#dwb = undefined;

@@ -335,6 +335,51 @@ export class Wal {
   }
 
   /**
+   * As `sync`, but blocks the thread, and needs no event loop: for exit handlers, and for tools that run once. Everything appended is
+   * durable when it returns, what is in flight included; whoever waits for that is told as ever. Commits that wait for room have not
+   * been appended.
+   *
+   * Throws `WAL_NOT_NOW` where the next segment has to be begun first: what comes before that is durable, the rest as soon as the event
+   * loop goes on. `WAL_POISONED`; `WAL_UNSUPPORTED` with a back end that can't block (`io.now`).
+   */
+  syncNow(): void {
+    this.#checkBlocks();
+    this.#commits.flushNow(this.nextLsn - 1);
+  }
+
+  /**
+   * As `commit`, but blocks, as `syncNow` does; the record's LSN. Makes room by itself where frames that can be written are all
+   * that is in the way.
+   *
+   * Throws as `append` and `syncNow` do. With `WAL_NOT_NOW`, no LSN was given: use `commit` for this one.
+   */
+  commitNow(record: RecordInput): number {
+    this.#checkBlocks();
+    const append = () =>
+      this.#appendInOrder(() => {
+        if (!this.#assembler.rollsBefore(record)) return this.#assembler.append(record);
+        throw new WalError("WAL_NOT_NOW", "the record is for the next segment, which takes the event loop");
+      });
+    let lsn: number;
+    try {
+      lsn = append();
+    } catch (error) {
+      if (!(error instanceof WalError && error.code === "WAL_BACKPRESSURE")) throw error;
+      this.syncNow();
+      // Frames that only the DWB has may be all that is in memory still.
+      if (this.#assembler.lacks === "memory") this.#commits.bringHomeNow();
+      lsn = append();
+    }
+    this.#commits.flushNow(lsn);
+    return lsn;
+  }
+
+  #checkBlocks(): void {
+    if (this.io.now !== undefined) return;
+    throw new WalError("WAL_UNSUPPORTED", `the back end ${this.io.name} can't block: wait for sync()`);
+  }
+
+  /**
    * Resolves when `append` has room again. Rejects with `WAL_NO_SPACE` where that takes space that the disk doesn't have,
    * `WAL_POISONED`, `WAL_CLOSED`.
    */
