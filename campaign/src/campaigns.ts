@@ -9,6 +9,7 @@ const ORDINARY: Flavour = {
   faults: noFaults,
   fullDisk: 0,
   ends: ["crash"],
+  blocking: true,
   damages: 0,
   scrutiny: 4,
 };
@@ -26,13 +27,14 @@ export const CAMPAIGNS = {
   /** The disk is full, and has room again. */
   "full disk": { ...ORDINARY, lives: 3, fullDisk: 1, ends: EVERY_END },
   /** A block of acknowledged data is damaged, in a copy of what a life has left. */
-  damage: { ...ORDINARY, lives: 2, ends: EVERY_END, damages: 3, scrutiny: 1000 },
+  damage: { ...ORDINARY, lives: 2, ends: EVERY_END, blocking: false, damages: 3, scrutiny: 1000 },
   /** The device lies once in a life: a write or sync that it reports and has not done, a write or read of the wrong place, a wrong bit. */
   "lying device": {
     ...ORDINARY,
     lives: 3,
     ends: EVERY_END,
     faults: oneLie,
+    blocking: false,
     scrutiny: Number.POSITIVE_INFINITY,
   },
   /** The kernel writes a log back by the folio, and a cut tears what was acknowledged long ago. */
@@ -40,6 +42,7 @@ export const CAMPAIGNS = {
     ...ORDINARY,
     scrutiny: Number.POSITIVE_INFINITY,
     disk: "folios",
+    blocking: false,
     mode: { log: "buffered" },
   },
 } as const satisfies Record<string, Flavour>;

@@ -12,10 +12,22 @@ import { Random } from "./random.js";
 
 /** One call on the log. A fraction (`at`) stands for a place in what is there then; so steps can be left out, and the rest still makes sense. */
 export type Step =
-  | { readonly kind: "append" | "commit"; readonly bytes: number }
+  /** `commitNow` blocks, as `syncNow` below. */
+  | { readonly kind: "append" | "commit" | "commitNow"; readonly bytes: number }
   | { readonly kind: "batch" | "commitBatch"; readonly count: number; readonly bytes: number }
   /** Waits for everything appended; `flush` asks for it and goes on. */
-  | { readonly kind: "sync" | "flush" | "settle" | "seal" | "attach" | "read" | "follow" | "readBeside" }
+  | {
+      readonly kind:
+        | "sync"
+        | "syncNow"
+        | "flush"
+        | "settle"
+        | "seal"
+        | "attach"
+        | "read"
+        | "follow"
+        | "readBeside";
+    }
   | { readonly kind: "checkpoint" | "cut"; readonly at: number }
   /** Lets the disk work for so many boundaries, or time pass. */
   | { readonly kind: "turns" | "time"; readonly count: number }
@@ -60,6 +72,8 @@ export interface Flavour {
   /** One life in so many has a disk with little room. 0: none. */
   readonly fullDisk: number;
   readonly ends: readonly End[];
+  /** Some calls block the thread. */
+  readonly blocking: boolean;
   /** How often each life's end is damaged. */
   readonly damages: number;
   /** One life in so many is looked at closely; Infinity: none. */
@@ -83,7 +97,7 @@ function planLife(random: Random, flavour: Flavour): Life {
   const full = flavour.fullDisk > 0 && random.oneIn(flavour.fullDisk);
   const end = random.pick(flavour.ends);
   const count = 5 + random.below(flavour.maxSteps);
-  const steps = Array.from({ length: count }, () => planStep(random, full));
+  const steps = Array.from({ length: count }, () => planStep(random, full, flavour.blocking));
   // Early crashes often hit the opening: that is where recovery is.
   const early = (end === "crash" || end === "kill") && random.below(4) > 0;
   const boundaries = random.below(random.pick([60, 400, 1500])) + 1;
@@ -108,12 +122,14 @@ function payloadBytes(random: Random): number {
   return random.below(57_000);
 }
 
-function planStep(random: Random, full: boolean): Step {
+function planStep(random: Random, full: boolean, blocking: boolean): Step {
   const kind = random.below(full ? 104 : 100);
   if (kind < 20) return { kind: "append", bytes: payloadBytes(random) };
   if (kind < 42) return { kind: "commit", bytes: payloadBytes(random) };
   if (kind < 50) return planBatch(random, random.pick(["batch", "commitBatch"]));
-  if (kind < 60) return { kind: "flush" };
+  if (kind < 55 || (kind < 60 && !blocking)) return { kind: "flush" };
+  if (kind < 57) return { kind: "syncNow" };
+  if (kind < 60) return { kind: "commitNow", bytes: payloadBytes(random) };
   if (kind < 66) return { kind: "sync" };
   if (kind < 72) return { kind: "settle" };
   if (kind < 77) return { kind: "checkpoint", at: random.next() };

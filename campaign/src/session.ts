@@ -93,6 +93,9 @@ export class Session {
       case "commit":
         await this.#commit([this.#payload(step.bytes)]);
         return;
+      case "commitNow":
+        await this.#commitNow(this.#payload(step.bytes));
+        return;
       case "commitBatch":
         await this.#commit(this.#payloads(step));
         return;
@@ -102,6 +105,9 @@ export class Session {
       case "sync":
         this.#flush();
         await this.#pending.at(-1);
+        return;
+      case "syncNow":
+        this.#syncNow();
         return;
       case "settle":
         await this.#settle();
@@ -249,6 +255,34 @@ export class Session {
         if (cuts === this.#ledger.cuts) this.#told.push({ lsn });
       }),
     );
+  }
+
+  #syncNow(): void {
+    const lsn = this.#wal.nextLsn - 1;
+    try {
+      this.#wal.syncNow();
+    } catch (error) {
+      except("WAL_NOT_NOW")(error);
+      return;
+    }
+    assert.ok(this.#wal.durableLsn >= lsn, `LSN ${lsn} is durable, and not called so`);
+    this.#told.push({ lsn });
+  }
+
+  async #commitNow(payload: Uint8Array): Promise<void> {
+    await this.#quiet();
+    const entries = this.#ledger.handOver([payload]);
+    try {
+      const lsn = this.#wal.commitNow({ payload });
+      assert.ok(this.#wal.durableLsn >= lsn, `LSN ${lsn} is durable, and not called so`);
+      this.#told.push({ lsn, payload });
+    } catch (error) {
+      except("WAL_NOT_NOW", "WAL_BACKPRESSURE", "WAL_NO_SPACE")(error);
+      this.#ledger.takeBack(entries);
+    } finally {
+      // Before anybody else looks: it may be on the disk though the call has failed.
+      this.#ledger.given(this.#wal.nextLsn);
+    }
   }
 
   #checkpoint(at: number): void {
