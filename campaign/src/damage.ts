@@ -5,6 +5,7 @@ import { openLog, type WalOptions } from "@stonewal/writer";
 import { codeOf, isTyped } from "./errors.js";
 import type { Delivered, Ledger } from "./ledger.js";
 import { runOn } from "./machine-time.js";
+import { READING } from "./modes.js";
 import { Random } from "./random.js";
 import { assertSameFiles } from "./scrutiny.js";
 import type { Tally } from "./tally.js";
@@ -127,7 +128,7 @@ async function readDamaged(disk: SimDisk, directory: string, ledger: Ledger): Pr
   const io = disk.mount();
   let last = ledger.trimLsn;
   try {
-    const reader = await openReader({ io, directory, damaged: "prefix" });
+    const reader = await openReader({ io, directory, damaged: "prefix", ...READING });
     for await (const record of reader.replay()) {
       assert.ok(
         ledger.wasAttempted(record),
@@ -148,7 +149,7 @@ async function readDamaged(disk: SimDisk, directory: string, ledger: Ledger): Pr
 async function salvageDamaged(disk: SimDisk, directory: string, ledger: Ledger): Promise<void> {
   const io = disk.mount();
   try {
-    for await (const { record, originalLsn } of salvage({ io, directory })) {
+    for await (const { record, originalLsn } of salvage({ io, directory, ...READING })) {
       const delivered = { lsn: originalLsn, payload: record.payload };
       assert.ok(ledger.wasAttempted(delivered), `salvage delivers an LSN ${originalLsn} that nobody wrote`);
     }

@@ -1,8 +1,17 @@
 import type { SimDiskOptions } from "@stonewal/io-sim";
+import { KeyRing } from "@stonewal/record";
+import type { EncryptionOptions } from "@stonewal/recovery";
 import type { DwbSettings, WalOptions } from "@stonewal/writer";
 import type { Random } from "./random.js";
 
 type ModeOptions = Partial<Omit<WalOptions, "io" | "directory" | "dwb">> & { readonly dwb?: DwbSettings };
+
+const keys = new KeyRing({ current: 1, keys: { 1: new Uint8Array(32).fill(0x5e) } });
+
+/** With what a log of any mode can be read. */
+export const READING: { readonly encryption: EncryptionOptions } = {
+  encryption: { keys, unencrypted: "accept" },
+};
 
 /**
  * Every way to open a log: what can be chosen, and what each choice asks of `openLog`. **A mode is added here**, and every campaign has it. Sizes
@@ -29,6 +38,7 @@ const EVERY_OPENING = {
   idle: { never: { idleMs: 0 }, "50ms": { idleMs: 50 } },
   delay: { none: { groupDelayMs: 0 }, "3ms": { groupDelayMs: 3 } },
   held: { much: {}, none: { maxHeldBytes: 0 } },
+  compression: { none: {}, "none either": {}, deflate: { compression: "deflate-raw" } },
 } as const satisfies Record<string, Record<string, ModeOptions>>;
 
 /** As above, for what a log keeps from its creation on. */
@@ -40,6 +50,11 @@ const EVERY_LOG = {
     "4K blocks, 8 slots of 8K": { blockBytes: 4096, dwb: { slots: 8, slotBytes: 8192 } },
     "4K blocks, 4 slots of 64K": { blockBytes: 4096, dwb: { slots: 4, slotBytes: 65_536 } },
     "8K blocks, 4 slots of 8K": { blockBytes: 8192, dwb: { slots: 4, slotBytes: 8192 } },
+  },
+  encryption: {
+    none: {},
+    "AES-256-GCM": { encryption: { keys } },
+    "AES-256-GCM, routing readable": { encryption: { keys, routing: "readable" } },
   },
 } as const satisfies Record<string, Record<string, ModeOptions>>;
 

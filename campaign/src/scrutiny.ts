@@ -3,6 +3,7 @@ import type { SimDisk } from "@stonewal/io-sim";
 import { openReader, recoverLog } from "@stonewal/recovery";
 import { except } from "./errors.js";
 import type { Delivered, Ledger } from "./ledger.js";
+import { READING } from "./modes.js";
 import { Random } from "./random.js";
 
 interface ReadLog {
@@ -13,7 +14,9 @@ interface ReadLog {
 /** What a read-only opening delivers; `undefined`: there is no log. */
 async function readLog(disk: SimDisk, directory: string): Promise<ReadLog | undefined> {
   const io = disk.mount();
-  const reader = await openReader({ io, directory }).catch(except("WAL_NOT_FOUND", "IO_NOT_FOUND"));
+  const reader = await openReader({ io, directory, ...READING }).catch(
+    except("WAL_NOT_FOUND", "IO_NOT_FOUND"),
+  );
   if (reader === undefined) return undefined;
   const records: Delivered[] = [];
   for await (const { lsn, payload } of reader.replay()) records.push({ lsn, payload });
@@ -60,7 +63,8 @@ export async function scrutinise(
   else assert.equal(ledger.durableLsn, 0, `there is no log, and LSN ${ledger.durableLsn} was acknowledged`);
 
   const recovered = crashed.clone(seed);
-  const recover = (on: SimDisk) => recoverLog({ io: on.mount(), directory }).catch(except("IO_NOT_FOUND"));
+  const recover = (on: SimDisk) =>
+    recoverLog({ io: on.mount(), directory, ...READING }).catch(except("IO_NOT_FOUND"));
   const start = recovered.operations;
   const first = await recover(recovered);
   const boundaries = recovered.operations - start;

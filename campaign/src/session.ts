@@ -5,6 +5,7 @@ import type { Wal } from "@stonewal/writer";
 import { codeOf, except } from "./errors.js";
 import type { Ledger } from "./ledger.js";
 import { turn } from "./machine-time.js";
+import { READING } from "./modes.js";
 import type { Step } from "./plan.js";
 
 /** One process that works on an open log, and tells the ledger what it asked for and what it was told. */
@@ -331,7 +332,7 @@ export class Session {
     const io = this.#disk.mount();
     try {
       const { cuts } = this.#ledger;
-      const reader = await openReader({ io, directory: this.#directory });
+      const reader = await openReader({ io, directory: this.#directory, ...READING });
       for await (const record of reader.replay()) this.#ledger.deliver(record, cuts);
       await reader.close();
     } catch (error) {
