@@ -27,7 +27,7 @@ export const CAMPAIGNS = {
   /** The disk is full, and has room again. */
   "full disk": { ...ORDINARY, lives: 3, fullDisk: 1, ends: EVERY_END },
   /** A block of acknowledged data is damaged, in a copy of what a life has left. */
-  damage: { ...ORDINARY, lives: 2, ends: EVERY_END, blocking: false, damages: 3, scrutiny: 1000 },
+  damage: { ...ORDINARY, lives: 2, ends: EVERY_END, blocking: true, damages: 3, scrutiny: 1000 },
   /** The device lies once in a life: a write or sync that it reports and has not done, a write or read of the wrong place, a wrong bit. */
   "lying device": {
     ...ORDINARY,
