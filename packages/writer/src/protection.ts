@@ -68,12 +68,12 @@ export class Protection {
   }
 
   /**
-   * Whether `frame` is to be written untorn, which stands in for its copy. Not where the DWB has a copy of an earlier frame with
-   * its number, which must not outlive it.
+   * Whether `frame` is to be written untorn, which stands in for its copy. The DWB has no other copy that could be taken for it: one
+   * that fits a place of the log is put back by recovery, so a frame number is given again only where none did.
    */
-  isUntorn({ paddedLength, offset, frameNumber }: SealedFrame): boolean {
+  isUntorn({ paddedLength, offset }: SealedFrame): boolean {
     if (this.#state !== "protecting" || this.#limits === undefined) return false;
-    return fitsUntorn(this.#limits, paddedLength, offset) && this.#dwb?.holds(frameNumber) === false;
+    return fitsUntorn(this.#limits, paddedLength, offset);
   }
 
   /** Whether a copy of `frame` has room: now, when earlier copies have been released, or never. */
@@ -138,8 +138,7 @@ export class Protection {
       if (fits !== "never") {
         tickets.push(this.#copy(dwb, frame));
       } else {
-        // Larger than the ring. A copy of an earlier frame with this number must not outlive it.
-        if (dwb.holds(frame.frameNumber)) tickets.push(dwb.stageVoid(frame.frameNumber));
+        // Larger than the ring. No older copy can be taken for it, for the reason given at `isUntorn`: so none has to be made void.
         this.#counters.unprotectedFrames += 1;
       }
       taken += 1;
