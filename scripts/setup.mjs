@@ -75,7 +75,7 @@ function checkNode() {
 export function workspaceDirs() {
   const packagesDir = path.join(root, "packages");
   const packages = readdirSync(packagesDir).map((name) => path.join(packagesDir, name));
-  const others = ["demo", "bench", "campaign", "packaging"].map((name) => path.join(root, name));
+  const others = ["demo", "bench", "campaign", "mutation", "packaging"].map((name) => path.join(root, name));
   return [root, ...packages, ...others].filter((dir) => existsSync(path.join(dir, "package.json")));
 }
 
