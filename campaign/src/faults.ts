@@ -42,6 +42,12 @@ const FAILING: readonly ((random: Random) => FaultRule)[] = [
 const HARMLESS: readonly ((random: Random) => FaultRule)[] = [
   (random) => ({
     operation: random.pick(["write", "sync", "read"]),
+    effect: random.pick(["interrupted", "slow"]),
+    rate: random.pick([0.02, 0.3]),
+  }),
+  (random) => ({ operation: random.pick(["write", "sync"]), effect: "slow", ms: 7, rate: 0.1 }),
+  (random) => ({
+    operation: random.pick(["write", "sync", "read"]),
     effect: "interrupted",
     nth: 1 + random.below(20),
     times: random.pick([1, 40]),

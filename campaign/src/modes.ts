@@ -104,6 +104,7 @@ export const LARGE_BLOCKS: ModeOptions = {
 export const DISKS = {
   ordinary: {},
   "4K sectors": { sectorBytes: 4096 },
+  "stale blocks": { staleBlocks: true },
   folios: { folioBytes: 65_536 },
   "untorn writes": { untornWriteBytes: { min: 4096, max: 65_536 } },
 } satisfies Record<string, SimDiskOptions>;

@@ -123,6 +123,10 @@ export class History {
       } catch (error) {
         if (!excused(error)) throw error;
         if (isNoSpace(error)) tally.add("stopped by a full disk");
+        if (session !== undefined && codeOf(error) === "WAL_POISONED" && !isDead()) {
+          await session.checkPoisoned();
+          tally.add("poisoned");
+        }
       }
       if (life.end.startsWith("close")) {
         await wal?.close().catch((error: unknown) => {

@@ -72,6 +72,19 @@ export class Session {
     assert.equal(this.#ledger.waiting, 0, "a commit was forgotten by close");
   }
 
+  /** A write or sync has failed: nothing is taken any more, nothing acknowledged, and nobody is left waiting. */
+  async checkPoisoned(): Promise<void> {
+    const wal = this.#wal;
+    const { durableLsn, nextLsn } = wal;
+    const record = { payload: Uint8Array.of(1) };
+    assert.throws(() => wal.append(record), { code: "WAL_POISONED" });
+    await assert.rejects(wal.commit(record), { code: "WAL_POISONED" });
+    if (nextLsn - 1 > durableLsn) await assert.rejects(wal.sync(), { code: "WAL_POISONED" });
+    await assert.rejects(wal.checkpoint(durableLsn), { code: "WAL_POISONED" });
+    await Promise.all(this.#pending);
+    assert.deepEqual([wal.durableLsn, wal.nextLsn], [durableLsn, nextLsn], "a poisoned log goes on");
+  }
+
   /** Ends what reads in the background, and waits for everything that was begun. */
   async end(): Promise<void> {
     this.#following.abort();

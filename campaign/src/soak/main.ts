@@ -11,7 +11,7 @@ import type { Task, TaskResult } from "./task.js";
 import { work } from "./workers.js";
 
 const MAX_FAILURES = 5;
-const BOUNDS = { exhaustive: 1024, sample: 64 };
+const BOUNDS = { exhaustive: 256, sample: 32 };
 
 function positive(text: string): number {
   const value = Number(text);
