@@ -119,6 +119,8 @@ export async function scanSegment(task: ScanTask): Promise<SegmentScan> {
       const copy = await bestCopy(task, dwb, position);
       // A file that ends before the copy's place can't be read there, whatever stands in for it.
       if (copy === undefined || position.offset + copy.bytes.length > file.size) return found;
+      // It stands in for the file already, and what keeps the frame from being taken is not in its bytes.
+      if (restores.at(-1)?.offset === position.offset) return { ...found, restores: restores.slice(0, -1) };
       const image = { offset: position.offset, bytes: copy.bytes };
       restores.push({ path: file.path, header: copy.header, ...image });
       file.overlay(image);

@@ -2,7 +2,17 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { encodeRecord, REQUIRED_TYPE } from "@stonewal/record";
 import { describe, expect, test } from "vitest";
 import { openLog } from "../src/index.js";
-import { bytes, DIRECTORY, fill, makeDisk, openOn, SMALL, textsOf } from "./support/sim-log.js";
+import {
+  bytes,
+  DIRECTORY,
+  fill,
+  lastSegment,
+  lastUsedBlock,
+  makeDisk,
+  openOn,
+  SMALL,
+  textsOf,
+} from "./support/sim-log.js";
 
 describe("appending and committing", () => {
   test("a committed record survives a power cut; an appended one is not called durable", async () => {
@@ -599,4 +609,15 @@ describe("the end", () => {
     await big.close();
     expect(DIRECTORY).not.toBe("/big");
   });
+});
+
+test("a segment cut short to less than a compressed frame in it unpacks to is refused, and not read for ever", async () => {
+  const disk = makeDisk({ crashPolicy: "all" });
+  const options = { compression: "deflate-raw", dwb: "direct" } as const;
+  const wal = await openOn(disk, options);
+  await wal.commit({ payload: new Uint8Array(60_000) });
+  disk.crash();
+  const path = lastSegment(disk);
+  disk.truncateFile(path, lastUsedBlock(disk, path) + 4096);
+  await expect(openOn(disk, options)).rejects.toMatchObject({ code: expect.stringMatching(/^WAL_/) });
 });
