@@ -52,6 +52,7 @@ export class History {
   async run(): Promise<void> {
     for (const life of this.#plan.lives) if ((await this.#live(life)) === "refused") break;
     if (this.disk.violations.length > 0) throw this.disk.violations[0] as Error;
+    for (const { kind } of this.disk.faultLog) if (kind.startsWith("crash neighbour")) this.tally.add(kind);
     this.tally.add("histories");
   }
 
@@ -149,7 +150,7 @@ export class History {
       isDead,
     });
     session?.observe();
-    this.#unprotected = (session?.unprotectedFrames ?? 0) > 0;
+    this.#unprotected = session?.hasCopies === false;
     for (const error of session?.failures ?? []) if (!excused(error)) throw error;
     tally.add(`ended by ${life.end}`);
     return session !== undefined;

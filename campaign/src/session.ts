@@ -52,8 +52,10 @@ export class Session {
     this.#ledger.acknowledge(durableLsn);
   }
 
-  get unprotectedFrames(): number {
-    return this.#wal.stats().unprotectedFrames;
+  /** Every frame that it wrote has had a copy. */
+  get hasCopies(): boolean {
+    const { protection, unprotectedFrames, untornFrames } = this.#wal.stats();
+    return protection === "protecting" && unprotectedFrames === 0 && untornFrames === 0;
   }
 
   async run(steps: readonly Step[]): Promise<void> {

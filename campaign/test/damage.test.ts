@@ -2,9 +2,9 @@ import { test } from "vitest";
 import { expectAll, runSeeds } from "./seeds.js";
 
 test("one damaged block, or a file cut short or missing: everything acknowledged is there, or the opening is refused with a stable code and changes nothing", {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
-  const counts = await runSeeds("damage", 200);
+  const counts = await runSeeds("damage", 150);
   expectAll(
     counts,
     /segment.wal: kept/,
@@ -17,7 +17,7 @@ test("one damaged block, or a file cut short or missing: everything acknowledged
 });
 
 test("a device that lies once: what was acknowledged is there or its loss is said, unless it was the very last and nothing bore witness yet; nothing comes back that nobody wrote", {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const counts = await runSeeds("lying device", 150);
   expectAll(
@@ -32,8 +32,8 @@ test("a device that lies once: what was acknowledged is there or its loss is sai
 });
 
 test("a folio torn by the kernel's write-back: what was acknowledged comes back from its copy, or the opening is refused; without copies the last commits may be lost", {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const counts = await runSeeds("torn folios", 120);
-  expectAll(counts, /refused: WAL_CORRUPT/);
+  expectAll(counts, /crash neighbour zeros/, /crash neighbour garbage/);
 });

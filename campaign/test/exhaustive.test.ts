@@ -7,7 +7,7 @@ const MINUTES = 60_000;
 const SCENARIOS_HERE = SCENARIOS.filter(({ name }) => !name.includes("buffered, DWB"));
 
 describe("every state that a power cut may leave, at every boundary, keeps what was acknowledged, and opens:", () => {
-  test.each(SCENARIOS_HERE)("$name", { timeout: 5 * MINUTES }, async (scenario) => {
+  test.each(SCENARIOS_HERE)("$name", { timeout: 10 * MINUTES }, async (scenario) => {
     const { points, states, sampled } = await exhaust(scenario, BOUNDS);
     expect(points).toBeGreaterThan(5);
     expect(states).toBeGreaterThan(1);
@@ -21,7 +21,7 @@ test.each([
   ["the preamble's sync is left out", "a roll (torn blocks; direct, DWB)"],
   ["directories are not synced", "a roll (torn blocks; direct, DWB)"],
   ["the anchor's sync is left out", "a checkpoint (torn blocks; direct, DWB)"],
-])("and it is noticed when %s", { timeout: 5 * MINUTES }, async (broken, story) => {
+])("and it is noticed when %s", { timeout: 10 * MINUTES }, async (broken, story) => {
   const [scenario] = SCENARIOS.filter(({ name }) => name === story);
   await expect(exhaust(scenario as (typeof SCENARIOS)[number], BOUNDS, mutations[broken])).rejects.toThrow(
     /power cut at/,

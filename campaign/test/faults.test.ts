@@ -4,16 +4,16 @@ import { expectAll, runSeeds } from "./seeds.js";
 const MINUTES = 60_000;
 
 test("no acknowledged record is lost to a kill at any point, a close, or calls that take their time", {
-  timeout: 5 * MINUTES,
+  timeout: 10 * MINUTES,
 }, async () => {
-  const counts = await runSeeds("processes end", 300);
+  const counts = await runSeeds("processes end", 250);
   expectAll(counts, /ended by kill/, /ended by close$/, /write short/, /sync interrupted/, /sync slow/);
 });
 
 test("no acknowledged record is lost to calls that fail, and what fails is said with a stable code", {
-  timeout: 5 * MINUTES,
+  timeout: 10 * MINUTES,
 }, async () => {
-  const counts = await runSeeds("failing calls", 400);
+  const counts = await runSeeds("failing calls", 300);
   expectAll(
     counts,
     /sync EIO/,
@@ -26,7 +26,7 @@ test("no acknowledged record is lost to calls that fail, and what fails is said 
 });
 
 test("no acknowledged record is lost to a full disk, nobody waits for ever, and it works again when there is room", {
-  timeout: 5 * MINUTES,
+  timeout: 10 * MINUTES,
 }, async () => {
-  await runSeeds("full disk", 250);
+  await runSeeds("full disk", 200);
 });
