@@ -84,7 +84,8 @@ export class Session {
     if (nextLsn - 1 > durableLsn) await assert.rejects(wal.sync(), { code: "WAL_POISONED" });
     await assert.rejects(wal.checkpoint(durableLsn), { code: "WAL_POISONED" });
     await Promise.all(this.#pending);
-    assert.deepEqual([wal.durableLsn, wal.nextLsn], [durableLsn, nextLsn], "a poisoned log goes on");
+    // A chain that was in flight may still complete, and what it wrote is durable then; but nothing new is taken.
+    assert.equal(wal.nextLsn, nextLsn, "a poisoned log goes on");
   }
 
   /** Ends what reads in the background, and waits for everything that was begun. */

@@ -21,7 +21,7 @@ const cited = [...page.matchAll(/^\| .* \| ([\d ]+) \|$/gm)].flatMap(([, numbers
   (numbers as string).split(" "),
 );
 
-/** The last section cites in its table itself. */
+/** That section cites in its table itself. */
 const traps = page
   .slice(page.indexOf("## Traps seen in other logs"))
   .split("\n")
