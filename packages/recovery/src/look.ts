@@ -20,6 +20,8 @@ export interface LookOptions extends LogLocation {
 /** Beside a writer a look may catch a frame half written, or files on the move: how often to look again before judging. */
 const LOOKS = 6;
 const PAUSE_MS = 25;
+/** A busy writer may be caught at another place each time: what is damaged stays where it is. */
+const LOOKS_AT_A_MOVING_PLACE = 200;
 
 /**
  * Examines a log beside whoever else has it open. Without a writer everything is synced first, and so everything valid is
@@ -28,6 +30,8 @@ const PAUSE_MS = 25;
 export async function look(options: LookOptions): Promise<Sight> {
   const { io, directory } = options;
   const lockPath = `${directory}/${LOCK_NAME}`;
+  let reached = -1;
+  let looksThere = 0;
   for (let looks = 1; ; looks++) {
     options.signal?.throwIfAborted();
     const live = await io.isLocked(lockPath);
@@ -38,8 +42,13 @@ export async function look(options: LookOptions): Promise<Sight> {
     if (found === undefined) {
       if (!live || last)
         throw new RecoveryError("WAL_NOT_FOUND", `there is no log in ${directory}`, { file: directory });
-    } else if (!live || last || (found.problems.length === 0 && found.repairable.length === 0)) {
+    } else if (!live || (found.problems.length === 0 && (last || found.repairable.length === 0))) {
       return { found, live };
+    } else {
+      const { frameNumber } = found.position;
+      looksThere = frameNumber === reached ? looksThere + 1 : 1;
+      reached = frameNumber;
+      if (looksThere >= LOOKS || looks >= LOOKS_AT_A_MOVING_PLACE) return { found, live };
     }
     await new Promise<void>((resolve) => {
       io.clock.after(PAUSE_MS, resolve, true);
