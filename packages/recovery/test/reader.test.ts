@@ -339,6 +339,35 @@ describe("beside a writer", () => {
     expect(await codeOf(ticking(writer.disk, writer.reader()))).toBe("WAL_CORRUPT");
   });
 
+  it("a busy writer, caught at another place at each look, has no damage", async () => {
+    const writer = new FakeWriter(begun());
+    await writer.lock();
+    const disk = writer.disk.mount();
+    let late = writer.log.frame(["r"]);
+    writer.append("r");
+    // Each time the reader comes back the hole is filled, and there is one further on.
+    let moves = 0;
+    const after: IoBackend["clock"]["after"] = (ms, callback, keepAlive) => {
+      writer.write(late);
+      if (moves < 9) {
+        late = writer.log.frame(["r"]);
+        writer.append("r");
+      }
+      moves += 1;
+      return disk.clock.after(ms, callback, keepAlive);
+    };
+    const io: IoBackend = new Proxy(disk, {
+      get(target, name) {
+        if (name === "clock") return { ...target.clock, after, monotonic: () => target.clock.monotonic() };
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const reader = await ticking(writer.disk, openReader({ io, directory: DIRECTORY }));
+    expect(moves).toBe(10);
+    expect(reader.damage()).toBeUndefined();
+  });
+
   it("a hole that is filled while the reader looks again is none", async () => {
     const writer = new FakeWriter(begun());
     await writer.lock();
