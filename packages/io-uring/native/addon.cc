@@ -91,10 +91,12 @@ uint64_t StartSubmitted(const Napi::CallbackInfo& info, const std::shared_ptr<Ri
   const Napi::Env env = info.Env();
   std::vector<ChainStep> chain;
   if (!loop || !ChainOf(info, 1, &chain)) return 0;
+  const bool busy = loop->Busy();
   std::vector<Step> steps;
-  steps.reserve(chain.size());
+  steps.reserve(2 * chain.size());
   for (ChainStep& from : chain) {
     Step step;
+    step.number = static_cast<uint32_t>(&from - chain.data());
     step.file = std::static_pointer_cast<RingFile>(std::move(from.file));
     if (from.write) {
       step.move = from.durable ? Move::kDurableWrite : Move::kWrite;
@@ -105,7 +107,22 @@ uint64_t StartSubmitted(const Napi::CallbackInfo& info, const std::shared_ptr<Ri
       // The kernel takes RWF_ATOMIC from plain memory only, and answers EINVAL to a registered buffer.
       if (step.file->direct() && !step.untorn) step.registered_arena = UseArena(env, loop, from.arena);
     }
+    // Behind a direct RWF_DSYNC write the kernel has the device flush its cache from a worker that is bound to the processor
+    // which took the interrupt. Where that is the one that JavaScript keeps busy, the worker waits for the scheduler: 4 or 8 ms,
+    // for a flush of 0.1. A sync of its own is made by workers that go where there is room. It costs a hop more (see
+    // Ring::Prepare), which a thread that mostly waits is spared.
+    const bool apart =
+        busy && step.move == Move::kDurableWrite && step.file->direct() && step.file->limits().flushes;
+    if (!apart) {
+      steps.push_back(std::move(step));
+      continue;
+    }
+    Step sync;
+    sync.file = step.file;
+    sync.number = step.number;
+    step.move = Move::kWrite;
     steps.push_back(std::move(step));
+    steps.push_back(std::move(sync));
   }
   return StartChain(info, loop, std::move(steps), true, info[2]);
 }

@@ -91,7 +91,7 @@ void Chain::Settle() {
 }
 
 Chain::Verdict Chain::Fail(Failure failure) {
-  if (numbered_) failure.step = step_;
+  if (numbered_) failure.step = steps_[step_].number;
   failure_ = failure;
   return Verdict::kOver;
 }

@@ -28,6 +28,8 @@ inline bool Syncs(Move move) { return move == Move::kSync || move == Move::kDura
 
 struct Step {
   std::shared_ptr<RingFile> file;
+  // Which of the caller's steps this is, or is a part of.
+  uint32_t number = 0;
   Move move = Move::kSync;
   uint8_t* data = nullptr;  // null: kSync, kZeros
   uint64_t length = 0;
@@ -46,7 +48,7 @@ struct Piece {
 
 class Chain {
  public:
-  // `numbered`: a failure names its step, because the caller knows them.
+  // `numbered`: a failure names the caller's step, because the caller knows them.
   Chain(std::vector<Step> steps, bool numbered) : steps_(std::move(steps)), numbered_(numbered) {}
 
   const std::vector<Step>& steps() const { return steps_; }

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { IoBackend, IoFile, Step } from "@stonewal/io";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { flushesBehindWrites } from "./support/disk-cache.js";
 import { faultCounts, faultyUring, setFaults } from "./support/fault-addon.mjs";
 import { scratchRoot } from "./support/subject.js";
 
@@ -77,6 +78,38 @@ test("every place in a chain can be cut short, interrupted, put off or given up 
       expect(await blocksOf(file)).toEqual([byte, byte + 1, byte + 2, byte + 3, ...new Array(8).fill(last)]);
     }
   }
+});
+
+test("a durable write of which the sync is made apart is one step still: cut short, failed or poisoned, it is that step", async ({
+  skip,
+}) => {
+  if (!flushesBehindWrites()) return skip("the disk has no cache that needs a flush: no sync is made apart");
+  const works = () => {
+    for (const end = performance.now() + 60; performance.now() < end; );
+  };
+  const open = async (name: string) => {
+    const file = await io.open(join(directory, name), { access: "create", direct: true });
+    await file.writeZeros(0, 8 * BLOCK);
+    return file;
+  };
+  const [dwb, home] = [await open("dwb"), await open("home")];
+  const steps = () => [write(dwb, 1, 0, 2, true), write(home, 2, 0, 8, true), write(home, 3, 0, 1, true)];
+
+  // There is a sync that can be interrupted only where it is made apart.
+  setFaults(`write:/home:1:short=${BLOCK};sync:/home:1:EINTR`);
+  works();
+  await io.submit(steps());
+  expect(faultCounts().applied).toBe(2);
+  expect(await blocksOf(home)).toEqual([3, 2, 2, 2, 2, 2, 2, 2]);
+
+  setFaults("write:/home:2:EIO");
+  works();
+  await expect(io.submit(steps())).rejects.toMatchObject({ code: "IO_WRITE_FAILED", step: 2 });
+
+  setFaults("sync:/home:1:EIO");
+  works();
+  await expect(io.submit(steps())).rejects.toMatchObject({ code: "IO_SYNC_FAILED", errno: "EIO", step: 1 });
+  await expect(io.submit(steps())).rejects.toMatchObject({ code: "IO_SYNC_POISONED", step: 1 });
 });
 
 test("a sync that is interrupted or given up is made again, and what is behind it waits for that", async () => {
