@@ -34,7 +34,7 @@ test("every side of every experiment does what it is asked to, the results say s
   const signal = new AbortController().signal;
   const results = await bench({ plan, experiments, parent, signal, onCase: () => undefined });
   const names = new Set(results.cases.map(({ experiment }) => experiment));
-  expect(names).toEqual(new Set([...experiments.map(({ name }) => name), "filling"]));
+  expect(names).toEqual(new Set([...experiments.map(({ name }) => name), "decoding", "filling"]));
   for (const { experiment, name, sides } of results.cases) {
     const [first] = Object.keys(sides);
     expect(first, `${experiment}, ${name}`).toBeDefined();
@@ -54,6 +54,15 @@ test("every side of every experiment does what it is asked to, the results say s
   expect(stonewal?.figures.writtenPerByte?.median).toBeGreaterThan(
     withoutDwb?.figures.writtenPerByte?.median as number,
   );
+  // Compression saves blocks where many records share a frame, and encryption costs none.
+  const {
+    plain,
+    "AES-256-GCM": encrypted,
+    "deflate-raw": compressed,
+  } = sides("encoding", "1,024 committers");
+  const written = plain?.figures.writtenPerByte?.median as number;
+  expect(encrypted?.figures.writtenPerByte?.median).toBe(written);
+  expect(compressed?.figures.writtenPerByte?.median).toBeLessThan(written / 2);
   // It is in Node.js itself.
   expect(Object.keys(sides("committers", "1 committer"))).toContain("fs/promises, grouped");
   expect(await readdir(parent)).toEqual([]);

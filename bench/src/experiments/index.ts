@@ -2,6 +2,7 @@ import type { Experiment } from "../experiment.js";
 import { appending } from "./appending.js";
 import { arrivals } from "./arrivals.js";
 import { committers } from "./committers.js";
+import { encoding } from "./encoding.js";
 import { modes } from "./modes.js";
 import { opening } from "./opening.js";
 import { payloads } from "./payloads.js";
@@ -12,6 +13,7 @@ import { threads } from "./threads.js";
 export const experiments: readonly Experiment[] = [
   committers,
   modes,
+  encoding,
   payloads,
   arrivals,
   appending,

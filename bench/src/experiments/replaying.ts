@@ -1,7 +1,6 @@
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
 import { FLOOR } from "../floor.js";
-import { payloadsOf } from "../payloads.js";
-import { processCounters, usedSince } from "../process-counters.js";
+import { BATCH, fill, replayFigures, replaySide } from "../replay.js";
 import type { CaseResult } from "../results.js";
 import type { Side } from "../round.js";
 import { segmentFiles } from "../segment-files.js";
@@ -14,8 +13,6 @@ const SIZES = [
   { name: "100 B", payloadBytes: 100 },
   { name: "4 KiB", payloadBytes: 4096 },
 ];
-/** Records that are made durable together while the store is filled. */
-const BATCH = 1000;
 
 /** Filling a store that keeps everything, and reading it back in order. */
 export const replaying: Experiment = {
@@ -42,7 +39,7 @@ async function* cases(
   const filled: CaseResult["sides"] = Object.fromEntries(
     await inTurn(stores, async (store) => {
       bench.signal.throwIfAborted();
-      return [store.name, await fill(store, batches, payloadBytes)] as const;
+      return [store.name, await fillOnce(store, batches, payloadBytes)] as const;
     }),
   );
   yield { experiment: "filling", name: size, parameters, sides: filled };
@@ -58,47 +55,11 @@ async function* cases(
   yield await runCase(bench, { experiment: "replaying", name: size, parameters }, sides);
 }
 
-/** Once: a store can be filled for the first time only once. With what is prepared ahead, zeros too. */
-async function fill(store: Store, batches: number, payloadBytes: number) {
-  const payloads = payloadsOf(payloadBytes);
-  const start = performance.now();
-  for (let batch = 0; batch < batches; batch += 1) {
-    if (store instanceof StonewalStore) await appendWithRoom(store, payloads, BATCH);
-    else await store.bulk(payloads, BATCH);
-  }
-  const milliseconds = performance.now() - start;
+/** Once: a store can be filled for the first time only once. */
+async function fillOnce(store: Store, batches: number, payloadBytes: number) {
+  const milliseconds = await fill(store, batches, payloadBytes);
   const perSecond = ((batches * BATCH) / milliseconds) * 1000;
   return summarize([{ figures: { perSecond, bytesPerSecond: perSecond * payloadBytes } }]);
-}
-
-/** Where the disk falls behind, the writer waits for the next segment. */
-async function appendWithRoom(
-  { wal }: StonewalStore,
-  payloads: () => Uint8Array,
-  count: number,
-): Promise<void> {
-  const records = Array.from({ length: count }, () => wal.commit({ payload: payloads() }));
-  await Promise.all(records);
-}
-
-function replaySide(
-  name: string,
-  replay: () => Promise<number | undefined>,
-  records: number,
-  payloadBytes: number,
-): Side {
-  return {
-    name,
-    round: async () => {
-      const before = await processCounters();
-      const start = performance.now();
-      const count = await replay();
-      const milliseconds = performance.now() - start;
-      const { cpuUsPerRecord } = usedSince(before, await processCounters(), records, payloadBytes);
-      if (count !== records) throw new Error(`${name} has ${count} records, not ${records}`);
-      return { figures: { ...replayFigures(records, payloadBytes, milliseconds), cpuUsPerRecord } };
-    },
-  };
 }
 
 /** The log's files, read by the floor as the log reads them. */
@@ -117,11 +78,6 @@ async function readSide(
       return { figures: replayFigures(records, payloadBytes, milliseconds) };
     },
   };
-}
-
-function replayFigures(records: number, payloadBytes: number, milliseconds: number) {
-  const perSecond = (records / milliseconds) * 1000;
-  return { perSecond, bytesPerSecond: perSecond * payloadBytes, milliseconds };
 }
 
 async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
