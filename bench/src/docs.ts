@@ -3,9 +3,12 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { charts } from "./charts/charts.js";
 import { render } from "./charts/render.js";
+import { encodingTables } from "./encoding-tables.js";
+import { experiments } from "./experiments/index.js";
 import { floorOf } from "./experiments/modes.js";
 import { FLOOR } from "./floor.js";
 import { formatBytes, formatCount, formatMicroseconds, formatRatio, formatTimes } from "./format.js";
+import { markdownTable } from "./markdown-table.js";
 import { type CaseResult, type Results, readResults, type SideResult } from "./results.js";
 import { ratio } from "./summary.js";
 import { outcomes } from "./targets.js";
@@ -15,8 +18,23 @@ export const PAGE = fileURLToPath(new URL("../../docs/performance.md", import.me
 
 const FIGURES = /(<!-- figures: ([a-z]+) -->\n).*?(<!-- end of figures -->)/gs;
 
-/** What the page, and the charts beside the results, have to be; by path. */
-export async function documents(resultsFile: string, page: string): Promise<Map<string, string>> {
+/** What the page may ask for. */
+const SECTIONS = new Set([
+  ...["run", "targets", "layers", "safety", "encodings", "latency", "written", "filling", "decoding"],
+  ...experiments.map(({ name }) => name),
+]);
+
+/** Of a run of some experiments, or of before there was the experiment. */
+const NOT_MEASURED = "Not measured in this run.\n";
+
+export interface Documents {
+  /** What the page, and the charts beside the results, have to be; by path. */
+  readonly files: ReadonlyMap<string, string>;
+  /** What the page asks for and the results don't have: there it says so. */
+  readonly missing: readonly string[];
+}
+
+export async function documents(resultsFile: string, page: string): Promise<Documents> {
   const results = await readResults(resultsFile);
   const files = new Map<string, string>();
   const directory = chartDirectory(resultsFile);
@@ -26,11 +44,12 @@ export async function documents(resultsFile: string, page: string): Promise<Map<
     files.set(file, await render(spec));
     images[name] = `![${description}](${link(file)})\n`;
   }
-  const sections: Record<string, string> = {
+  const sections: Record<string, string | undefined> = {
     run: run(results, link(resultsFile)),
     targets: targetTable(results),
     layers: layerTable(results),
     safety: safetyTable(results),
+    encodings: encodingTables(results),
     ...images,
   };
   for (const { experiment } of results.cases) {
@@ -38,23 +57,25 @@ export async function documents(resultsFile: string, page: string): Promise<Map<
     const tables = caseTables(results, experiment);
     sections[experiment] = image === undefined ? tables : `${image}\n${tables}`;
   }
+  const missing: string[] = [];
   const text = page.replace(FIGURES, (_, start: string, name: string, end: string) => {
+    if (!SECTIONS.has(name)) throw new Error(`the page asks for ${name}, which no run has figures for`);
     const section = sections[name];
-    if (section === undefined) throw new Error(`${resultsFile} has no figures for ${name}`);
-    return `${start}${section}${end}`;
+    if (section === undefined) missing.push(name);
+    return `${start}${section ?? NOT_MEASURED}${end}`;
   });
-  return files.set(PAGE, text);
+  return { files: files.set(PAGE, text), missing };
 }
 
-/** Puts a run's figures and charts where `documents` says. Resolves to the paths written. */
-export async function writeDocuments(resultsFile: string): Promise<string[]> {
-  const files = await documents(resultsFile, await readFile(PAGE, "utf8"));
+/** Puts a run's figures and charts where `documents` says. */
+export async function writeDocuments(resultsFile: string): Promise<Documents> {
+  const written = await documents(resultsFile, await readFile(PAGE, "utf8"));
   const directory = chartDirectory(resultsFile);
   await mkdir(directory, { recursive: true });
   for (const name of await readdir(directory))
     if (name.endsWith(".svg")) await rm(path.join(directory, name));
-  for (const [file, text] of files) await writeFile(file, text);
-  return [...files.keys()];
+  for (const [file, text] of written.files) await writeFile(file, text);
+  return written;
 }
 
 const chartDirectory = (resultsFile: string) => resultsFile.replace(/\.json$/, "");
@@ -84,14 +105,14 @@ function targetTable(results: Results): string {
     measured ?? "not measured",
     reached === undefined ? "–" : reached ? "yes" : "**no**",
   ]);
-  return table(["target", "wanted", "measured", "reached"], "llrl", rows);
+  return markdownTable(["target", "wanted", "measured", "reached"], "llrl", rows);
 }
 
 const modeCase = (results: Results, name: string) =>
   results.cases.find((result) => result.experiment === "modes" && result.name === name)?.sides ?? {};
 
 /** Of one committer's p50: the disk, the way there and back, and what is left for JavaScript. */
-function layerTable(results: Results): string {
+function layerTable(results: Results): string | undefined {
   const sides = modeCase(results, "1 committer");
   const rows = Object.entries(sides).flatMap(([side, { figures }]) => {
     const floor = sides[floorOf(side)]?.figures.p50Us?.median;
@@ -107,7 +128,8 @@ function layerTable(results: Results): string {
       ],
     ];
   });
-  return table(
+  if (rows.length === 0) return undefined;
+  return markdownTable(
     ["1 committer", "p50", "the floor's", "the way to the disk and back", "JavaScript"],
     "lrrrr",
     rows,
@@ -121,7 +143,7 @@ function difference(of: number, to: number): string {
 const CHEAPEST = "direct, DWB off";
 
 /** Every way to write the log, next to the one that writes least and promises as much against crashes. */
-function safetyTable(results: Results): string {
+function safetyTable(results: Results): string | undefined {
   const [one, many] = [modeCase(results, "1 committer"), modeCase(results, "64 committers")];
   const rows = Object.keys(one).flatMap((side) => {
     const [by] = side.split(", ");
@@ -139,7 +161,8 @@ function safetyTable(results: Results): string {
       ],
     ];
   });
-  return table(
+  if (rows.length === 0) return undefined;
+  return markdownTable(
     ["", "p50, 1 committer", "commits/s, 64 committers", "written per byte, 1 committer", "and 64"],
     "lrrrr",
     rows,
@@ -197,11 +220,5 @@ function caseTable({ name, sides }: CaseResult): string {
     side,
     ...columns.map(({ cell }) => cell(result) ?? ""),
   ]);
-  return table([name, ...columns.map(({ title }) => title)], `l${"r".repeat(columns.length)}`, rows);
-}
-
-function table(head: readonly string[], aligned: string, rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const rule = [...aligned].map((side) => (side === "r" ? "---:" : "---"));
-  return `${[line(head), line(rule), ...rows.map(line)].join("\n")}\n`;
+  return markdownTable([name, ...columns.map(({ title }) => title)], `l${"r".repeat(columns.length)}`, rows);
 }

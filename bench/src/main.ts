@@ -49,7 +49,7 @@ async function measureAll({ quick, rounds, experiments, out, parent }: CommandLi
 const commandLine = readCommandLine(process.argv.slice(2));
 if (commandLine.writeDocs === undefined) await measureAll(commandLine);
 else {
-  for (const file of await writeDocuments(commandLine.writeDocs)) {
-    console.log(`written: ${path.relative(process.cwd(), file)}`);
-  }
+  const { files, missing } = await writeDocuments(commandLine.writeDocs);
+  for (const file of files.keys()) console.log(`written: ${path.relative(process.cwd(), file)}`);
+  if (missing.length > 0) console.log(`not in these results: ${missing.join(", ")}`);
 }

@@ -1,28 +1,7 @@
 import { expect, test } from "vitest";
-import type { CaseResult, Measured, Results, SideResult } from "../src/results.js";
-import { spread } from "../src/summary.js";
+import type { Measured, Results, SideResult } from "../src/results.js";
 import { outcomes } from "../src/targets.js";
-
-const measured = (...rounds: number[]): Measured => ({ ...spread(rounds), rounds });
-
-function results(...cases: Omit<CaseResult, "parameters">[]): Results {
-  return {
-    date: "2026-01-01",
-    machine: {
-      platform: "linux-x64",
-      kernel: "6.0",
-      cpu: "a processor",
-      cores: 2,
-      fileSystem: "ext4",
-      physicalBlockBytes: 4096,
-      node: "v20.0.0",
-      loadAverage: 0,
-    },
-    plan: { rounds: 2, roundMs: 1, arrivalMs: 1, segmentBytes: 1, appends: 1, openBytes: 1, replayBytes: 1 },
-    leftOut: [],
-    cases: cases.map((each) => ({ ...each, parameters: {} })),
-  };
-}
+import { measured, results } from "./made-up-results.js";
 
 const side = (figures: SideResult["figures"]): SideResult => ({ figures });
 const outcome = (of: Results, name: RegExp) => outcomes(of).find((each) => name.test(each.name));
