@@ -99,14 +99,17 @@ function run({ date, machine, plan, leftOut }: Results, file: string): string {
 }
 
 function targetTable(results: Results): string {
-  const rows = outcomes(results).map(({ name, wanted, measured, reached }) => [
+  const rows = outcomes(results).map(({ name, wanted, measured, reached, floor }) => [
     name,
     wanted,
     measured ?? "not measured",
-    reached === undefined ? "–" : reached ? "yes" : "**no**",
+    reached === undefined ? "–" : yesOrNo(reached),
+    floor === undefined ? "" : floor.reached ? floor.measured : `**${floor.measured}**`,
   ]);
-  return markdownTable(["target", "wanted", "measured", "reached"], "llrl", rows);
+  return markdownTable(["target", "wanted", "measured", "reached", "the floor"], "llrlr", rows);
 }
+
+const yesOrNo = (reached: boolean) => (reached ? "yes" : "**no**");
 
 const modeCase = (results: Results, name: string) =>
   results.cases.find((result) => result.experiment === "modes" && result.name === name)?.sides ?? {};

@@ -2,8 +2,9 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { serveInGroups } from "./group-service.js";
 import { Latencies } from "./latencies.js";
-import type { Round, Side } from "./round.js";
+import type { Round, RoundLimits, Side } from "./round.js";
 import type { StonewalStore } from "./stores/stonewal.js";
 
 const NATIVE = fileURLToPath(new URL("../native/", import.meta.url));
@@ -14,6 +15,9 @@ const start = promisify(execFile);
 export const FLOOR = "floor";
 /** As a log with a double-write buffer writes. */
 export const FLOOR_WITH_DWB = "floor, DWB on";
+/** Not alone, but under the load that the stores have. */
+export const FLOOR_UNDER_ARRIVALS = "floor, same arrivals";
+export const FLOOR_WITH_DWB_UNDER_ARRIVALS = "floor, DWB on, same arrivals";
 
 /** C++ loops that make the system calls and do nothing else. */
 export class Floor {
@@ -37,31 +41,40 @@ export class Floor {
   commits(log: StonewalStore, { records, payloadBytes, name = FLOOR }: FloorWork): Side {
     return {
       name,
-      round: async (limits) => {
-        const { logBytes, dwbBytes } = log.shape;
-        const blocks = (bytes: number) => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
-        const file = (which: string) =>
-          path.join(this.#directory, `floor-${which}${log.wal.direct ? "-direct" : ""}`);
-        const direct = log.wal.direct ? 1 : 0;
-        const args = [
-          file("log"),
-          blocks(logBytes),
-          file("dwb"),
-          blocks(dwbBytes),
-          direct,
-          limits.milliseconds,
-          limits.bytes,
-        ];
-        const lines = await this.#run("floor", args);
-        return chainRound(lines, records, payloadBytes);
-      },
+      round: async (limits) => commitRound(await this.#trips(log, limits), records, payloadBytes),
     };
+  }
+
+  /** The same trips, shared by commits that arrive at a fixed rate. */
+  arrivals(log: StonewalStore, perSecond: number, name: string): Side {
+    return { name, round: async (limits) => arrivalRound(await this.#trips(log, limits), perSecond) };
   }
 
   /** Reads the files from end to end, and no more than `bytes`. Resolves to milliseconds. */
   async readOnce(files: readonly string[], bytes: number, direct: boolean): Promise<number> {
     const [nanoseconds] = await this.#run("read-once", [direct ? 1 : 0, bytes, ...files]);
     return Number(nanoseconds) / 1e6;
+  }
+
+  /** What each took. */
+  async #trips(log: StonewalStore, limits: RoundLimits): Promise<Latencies> {
+    const { logBytes, dwbBytes } = log.shape;
+    const blocks = (bytes: number) => Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+    const file = (which: string) =>
+      path.join(this.#directory, `floor-${which}${log.wal.direct ? "-direct" : ""}`);
+    const direct = log.wal.direct ? 1 : 0;
+    const args = [
+      file("log"),
+      blocks(logBytes),
+      file("dwb"),
+      blocks(dwbBytes),
+      direct,
+      limits.milliseconds,
+      limits.bytes,
+    ];
+    const trips = new Latencies();
+    for (const nanoseconds of await this.#run("floor", args)) trips.add(Number(nanoseconds) / 1e6);
+    return trips;
   }
 
   async #run(program: string, args: readonly (string | number)[]): Promise<string[]> {
@@ -79,18 +92,27 @@ interface FloorWork {
   readonly name?: string;
 }
 
-function chainRound(nanoseconds: readonly string[], records: number, payloadBytes: number): Round {
-  const latencies = new Latencies();
+function commitRound(latencies: Latencies, records: number, payloadBytes: number): Round {
   let total = 0;
-  for (const line of nanoseconds) {
-    const milliseconds = Number(line) / 1e6;
-    latencies.add(milliseconds);
-    total += milliseconds;
-  }
+  for (const milliseconds of latencies.milliseconds()) total += milliseconds;
   const perSecond = ((latencies.count * records) / total) * 1000;
   const p50Us = latencies.quantileUs(0.5) as number;
   return {
     figures: { perSecond, bytesPerSecond: perSecond * payloadBytes, p50Us, chainP50Us: p50Us },
+    latencies,
+  };
+}
+
+function arrivalRound(trips: Latencies, perSecond: number): Round {
+  const { latencies, milliseconds } = serveInGroups(trips.milliseconds(), perSecond);
+  return {
+    figures: {
+      perSecond: (latencies.count / milliseconds) * 1000,
+      p50Us: latencies.quantileUs(0.5) as number,
+      p99Us: latencies.quantileUs(0.99) as number,
+      chainP50Us: trips.quantileUs(0.5) as number,
+      recordsPerChain: latencies.count / trips.count,
+    },
     latencies,
   };
 }

@@ -53,16 +53,16 @@ export function caseTable({ name, sides }: CaseResult): string {
 /** What was aimed at; of a part of the experiments, only what belongs to them. */
 export function targetTable(outcomes: readonly Outcome[]): string {
   const table = new Table({
-    head: ["target", "wanted", "measured", "reached"],
+    head: ["target", "wanted", "measured", "reached", "the floor"],
     style: {
       head: pc.isColorSupported ? ["bold"] : [],
       border: pc.isColorSupported ? ["gray"] : [],
       compact: true,
     },
   });
-  for (const { name, wanted, measured, reached } of outcomes) {
+  for (const { name, wanted, measured, reached, floor } of outcomes) {
     if (measured === undefined) continue;
-    table.push([name, wanted, measured, reached ? pc.green("yes") : pc.red("no")]);
+    table.push([name, wanted, measured, reached ? pc.green("yes") : pc.red("no"), floor?.measured ?? ""]);
   }
   return table.toString();
 }

@@ -47,3 +47,39 @@ test("what was not measured is neither reached nor missed", () => {
     expect(each.reached).toBeUndefined();
   }
 });
+
+test("a goal that not even a loop with the same trips reaches is shown to be one, for each acknowledgement by its own trips", () => {
+  const run = results({
+    experiment: "committers",
+    name: "64 committers",
+    sides: {
+      stonewal: side({ perSecond: measured(200, 400) }),
+      "stonewal, ack: 'dwb'": side({ perSecond: measured(350, 700) }),
+      lmdb: side({ perSecond: measured(100, 200) }),
+      "floor, DWB on": side({ perSecond: measured(250, 500) }),
+      floor: side({ perSecond: measured(500, 1000) }),
+    },
+  });
+  expect(outcome(run, /64 committers, `ack: 'wal'`.*lmdb/)).toMatchObject({
+    measured: "2.00×",
+    reached: false,
+    floor: { measured: "2.50×", reached: false },
+  });
+  expect(outcome(run, /64 committers, `ack: 'dwb'`.*lmdb/)).toMatchObject({
+    measured: "3.50×",
+    reached: true,
+    floor: { measured: "5.00×", reached: true },
+  });
+});
+
+test("a run without that floor, as an older one, is judged all the same", () => {
+  const run = results({
+    experiment: "arrivals",
+    name: "100,000/s",
+    sides: { stonewal: side({ p99Us: measured(300) }), floor: side({ p50Us: measured(100) }) },
+  });
+  const judged = outcome(run, /offered: p99/);
+  expect(judged).toMatchObject({ measured: "3.00×", reached: true });
+  expect(judged?.floor).toBeUndefined();
+  expect(outcome(run, /io: 'pwrite'`: p99/)?.measured).toBeUndefined();
+});

@@ -161,7 +161,7 @@ function arrivals(results: Results): Chart | undefined {
     description: "p99 latency of a durable commit by arrival rate, a line per store",
     spec: lineChart({
       title: "p99 latency at a fixed arrival rate",
-      subtitle: "records of 100 B; from the moment each was due; the floor is a lone sync",
+      subtitle: "records of 100 B; from the moment each was due; the floor alone is a lone sync",
       points: points(cases, "perSecond", ({ p99Us }) => p99Us),
       x: { title: "commits offered per second", values: xs(cases, "perSecond"), format: plain },
       y: { title: "p99", format: formatMicroseconds },

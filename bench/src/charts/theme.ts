@@ -4,7 +4,7 @@ import { betterSqlite3 } from "../stores/better-sqlite3.js";
 import { classicLevel } from "../stores/classic-level.js";
 import { blockingFile, groupingFile, serialFile } from "../stores/file.js";
 import { lmdb } from "../stores/lmdb.js";
-import { ACK_DWB, STONEWAL, WITHOUT_DWB } from "../stores/stonewal.js";
+import { ACK_DWB, IO_PWRITE, STONEWAL, WITHOUT_DWB } from "../stores/stonewal.js";
 
 /** How a side looks in every chart. Told apart by shape as well as by colour. */
 interface Look {
@@ -21,6 +21,7 @@ const LOOKS: Readonly<Record<string, Look>> = {
   [STONEWAL]: { light: "#005fa8", dark: "#58b0ff", shape: "circle", dash: SOLID },
   [ACK_DWB]: { light: "#0a3d91", dark: "#8f9dff", shape: "circle", dash: [2, 2] },
   [WITHOUT_DWB]: { light: "#2b8ccb", dark: "#a4d4ff", shape: "circle", dash: [6, 3] },
+  [IO_PWRITE]: { light: "#007a8c", dark: "#5fd3e3", shape: "square", dash: [8, 3, 2, 3] },
   [blockingFile.name]: { light: "#a05a00", dark: "#ffb454", shape: "square", dash: SOLID },
   [serialFile.name]: { light: "#7a6a00", dark: "#e5d04f", shape: "diamond", dash: SOLID },
   [groupingFile.name]: { light: "#a1458a", dark: "#eb9fd4", shape: "diamond", dash: SOLID },

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
+import { FLOOR_UNDER_ARRIVALS, FLOOR_WITH_DWB_UNDER_ARRIVALS } from "../floor.js";
 import { Latencies } from "../latencies.js";
 import { payloadsOf } from "../payloads.js";
 import { processCounters, usedSince } from "../process-counters.js";
@@ -7,7 +8,7 @@ import type { CaseResult } from "../results.js";
 import type { Round, Side } from "../round.js";
 import { groupingFile } from "../stores/file.js";
 import { lmdb } from "../stores/lmdb.js";
-import { logs, StonewalStore, WITHOUT_DWB } from "../stores/stonewal.js";
+import { IO_PWRITE, logs, STONEWAL, StonewalStore, stonewal, WITHOUT_DWB } from "../stores/stonewal.js";
 import type { Store } from "../stores/store.js";
 
 const PAYLOAD_BYTES = 100;
@@ -17,7 +18,10 @@ const RATES = [1000, 10_000, 100_000];
 export const arrivals: Experiment = {
   name: "arrivals",
   title: "records of 100 B arriving at a fixed rate, latency from the moment each was due",
-  run: (bench) => withStores(bench, [...logs, groupingFile, lmdb], (stores) => cases(bench, stores)),
+  run: (bench) => {
+    const kinds = [...logs, stonewal(IO_PWRITE, { io: "pwrite" }), groupingFile, lmdb];
+    return withStores(bench, kinds, (stores) => cases(bench, stores));
+  },
 };
 
 async function* cases(bench: Bench, stores: readonly Store[]): AsyncGenerator<CaseResult> {
@@ -26,10 +30,14 @@ async function* cases(bench: Bench, stores: readonly Store[]): AsyncGenerator<Ca
       name: store.name,
       round: () => arrivalRound(store, perSecond, bench.plan.arrivalMs),
     }));
-    const log = stores.find((store) => store.name === WITHOUT_DWB);
-    // The floor's latency at no load: it waits for its own writes and for nothing else.
+    const [log, withDwb] = [WITHOUT_DWB, STONEWAL].map((name) => stores.find((store) => store.name === name));
     if (log instanceof StonewalStore) {
+      // Its latency at no load: it waits for its own writes and for nothing else.
       sides.push(bench.floor.commits(log, { records: 1, payloadBytes: PAYLOAD_BYTES }));
+      sides.push(bench.floor.arrivals(log, perSecond, FLOOR_UNDER_ARRIVALS));
+    }
+    if (withDwb instanceof StonewalStore) {
+      sides.push(bench.floor.arrivals(withDwb, perSecond, FLOOR_WITH_DWB_UNDER_ARRIVALS));
     }
     yield await runCase(
       bench,

@@ -131,6 +131,7 @@ export const WITHOUT_DWB = "stonewal, DWB off";
 /** Its files are in memory already, as the databases' are. */
 export const FROM_CACHE = "stonewal, page cache";
 export const ACK_DWB = "stonewal, ack: 'dwb'";
+export const IO_PWRITE = "stonewal, io: 'pwrite'";
 
 /** As most people open it; acknowledged by one trip to the disk instead of two; and as those do who need no second copy. */
 export const logs: readonly StoreKind[] = [
