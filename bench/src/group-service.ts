@@ -9,7 +9,7 @@ export interface Service {
 
 /**
  * What arrivals at a fixed rate would wait for, were there nothing but trips that take so long: one at a time, each carries all who
- * came while the one before was under way. No group commit with these trips is quicker.
+ * came while the one before was under way. No group commit that makes one of these trips at a time is quicker.
  */
 export function serveInGroups(tripsMs: Float64Array, perSecond: number): Service {
   const betweenMs = 1000 / perSecond;
