@@ -4,6 +4,7 @@ import { pwrite } from "@stonewal/io-pwrite";
 import type { Experiment } from "./experiment.js";
 import { Floor } from "./floor.js";
 import { machine } from "./machine.js";
+import { buildPrograms } from "./native.js";
 import type { CaseResult, Plan, Results } from "./results.js";
 
 export interface BenchOptions {
@@ -24,9 +25,10 @@ export async function bench({ plan, experiments, parent, signal, onCase }: Bench
     await io.close();
     const facts = machine(found);
     const leftOut = new Set<string>();
+    await buildPrograms(directory);
     const measuring = {
       directory,
-      floor: await Floor.build(directory),
+      floor: new Floor(directory),
       plan,
       signal,
       leaveOut: (reason: string) => leftOut.add(reason),

@@ -1,13 +1,12 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { serveInGroups } from "./group-service.js";
+import { type Rate, serveInGroups } from "./group-service.js";
 import { Latencies } from "./latencies.js";
+import { type NativeProgram, programPath } from "./native.js";
 import type { Round, RoundLimits, Side } from "./round.js";
 import type { StonewalStore } from "./stores/stonewal.js";
 
-const NATIVE = fileURLToPath(new URL("../native/", import.meta.url));
 const BLOCK_BYTES = 4096;
 
 const start = promisify(execFile);
@@ -23,18 +22,9 @@ export const FLOOR_WITH_DWB_UNDER_ARRIVALS = "floor, DWB on, same arrivals";
 export class Floor {
   readonly #directory: string;
 
-  private constructor(directory: string) {
+  /** The programs are in `directory`, and there the files they write will be too. */
+  constructor(directory: string) {
     this.#directory = directory;
-  }
-
-  /** Compiles them into `directory`, where the files they write will be too. */
-  static async build(directory: string): Promise<Floor> {
-    for (const program of ["floor", "read-once"]) {
-      const source = path.join(NATIVE, `${program}.cc`);
-      const output = path.join(directory, program);
-      await start(process.env.CXX || "c++", ["-std=c++17", "-O2", "-o", output, source]);
-    }
-    return new Floor(directory);
   }
 
   /** Writes what one chain of `log` wrote in its last round, over and over. Comes after it among the sides of a case. */
@@ -46,8 +36,8 @@ export class Floor {
   }
 
   /** The same trips, shared by commits that arrive at a fixed rate. */
-  arrivals(log: StonewalStore, perSecond: number, name: string): Side {
-    return { name, round: async (limits) => arrivalRound(await this.#trips(log, limits), perSecond) };
+  arrivals(log: StonewalStore, { name, ...rate }: Rate & { readonly name: string }): Side {
+    return { name, round: async (limits) => arrivalRound(await this.#trips(log, limits), rate) };
   }
 
   /** Reads the files from end to end, and no more than `bytes`. Resolves to milliseconds. */
@@ -77,8 +67,8 @@ export class Floor {
     return trips;
   }
 
-  async #run(program: string, args: readonly (string | number)[]): Promise<string[]> {
-    const { stdout } = await start(path.join(this.#directory, program), args.map(String), {
+  async #run(program: NativeProgram, args: readonly (string | number)[]): Promise<string[]> {
+    const { stdout } = await start(programPath(this.#directory, program), args.map(String), {
       maxBuffer: 2 ** 28,
     });
     return stdout.trimEnd().split("\n");
@@ -103,8 +93,8 @@ function commitRound(latencies: Latencies, records: number, payloadBytes: number
   };
 }
 
-function arrivalRound(trips: Latencies, perSecond: number): Round {
-  const { latencies, milliseconds } = serveInGroups(trips.milliseconds(), perSecond);
+function arrivalRound(trips: Latencies, rate: Rate): Round {
+  const { latencies, milliseconds } = serveInGroups(trips.milliseconds(), rate);
   return {
     figures: {
       perSecond: (latencies.count / milliseconds) * 1000,

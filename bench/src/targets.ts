@@ -46,9 +46,9 @@ const commits =
   (lookUp) =>
     ratio(lookUp("committers", name, side)?.perSecond, lookUp("committers", name, to)?.perSecond);
 const p99Offered =
-  (side: string): Measure =>
+  (experiment: string, side: string): Measure =>
   (lookUp) =>
-    ratio(lookUp("arrivals", "100,000/s", side)?.p99Us, lookUp("arrivals", "100,000/s", FLOOR)?.p50Us);
+    ratio(lookUp(experiment, "100,000/s", side)?.p99Us, lookUp(experiment, "100,000/s", FLOOR)?.p50Us);
 
 const each = (figure: Measured | undefined, change: (value: number) => number) =>
   figure === undefined ? undefined : spread(figure.rounds.map(change));
@@ -65,6 +65,12 @@ const OFFERED = [
   { how: ", `io: 'pwrite'`", side: IO_PWRITE, floor: FLOOR_WITH_DWB_UNDER_ARRIVALS },
   { how: ", `ack: 'dwb'`", side: ACK_DWB, floor: FLOOR_UNDER_ARRIVALS },
   { how: ", DWB off", side: WITHOUT_DWB, floor: FLOOR_UNDER_ARRIVALS },
+] as const;
+
+/** Who offers them: the log's own thread, which never rests, or another process. */
+const LOADS = [
+  { load: "100,000 commits/s offered", experiment: "arrivals" },
+  { load: "100,000 requests/s", experiment: "requests" },
 ] as const;
 
 /** As many commits as another store makes, and so many times over. */
@@ -165,15 +171,17 @@ const TARGETS: readonly Target[] = [
         each(lookUp("committers", "1 committer", side)?.writtenPerByte, (value) => (value * 100) / 2),
     },
   ]),
-  ...OFFERED.map(
-    ({ how, side, floor }): Target => ({
-      name: `100,000 commits/s offered${how}: p99 to p50 of the floor's sync`,
-      limit: 4,
-      at: "most",
-      format: times,
-      measured: p99Offered(side),
-      floor: p99Offered(floor),
-    }),
+  ...LOADS.flatMap(({ load, experiment }) =>
+    OFFERED.map(
+      ({ how, side, floor }): Target => ({
+        name: `${load}${how}: p99 to p50 of the floor's sync`,
+        limit: 4,
+        at: "most",
+        format: times,
+        measured: p99Offered(experiment, side),
+        floor: p99Offered(experiment, floor),
+      }),
+    ),
   ),
   ...OFFERED.map(
     ({ how, side }): Target => ({

@@ -10,7 +10,7 @@ afterEach(() => {
 test("without arguments the results go where git ignores them, and the logs on the repository's disk", () => {
   const { quick, out, parent, experiments, writeDocs } = readCommandLine([]);
   expect(quick).toBe(false);
-  expect(experiments).toHaveLength(9);
+  expect(experiments).toHaveLength(10);
   expect(writeDocs).toBeUndefined();
   expect(out).toBe(path.resolve(import.meta.dirname, "../results/latest.json"));
   expect(path.resolve(parent)).toBe(path.resolve(import.meta.dirname, ".."));

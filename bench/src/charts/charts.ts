@@ -23,7 +23,8 @@ export function charts(results: Results): Chart[] {
     written(results),
     payloads(results),
     modes(results),
-    arrivals(results),
+    arrivals(results, "arrivals", "on a thread that is always busy"),
+    arrivals(results, "requests", "asked for by another process"),
     replaying(results),
     opening(results),
   ];
@@ -153,14 +154,14 @@ function modes(results: Results): Chart | undefined {
   };
 }
 
-function arrivals(results: Results): Chart | undefined {
-  const cases = of(results, "arrivals");
+function arrivals(results: Results, experiment: string, where: string): Chart | undefined {
+  const cases = of(results, experiment);
   if (cases.length < 2) return undefined;
   return {
-    name: "arrivals",
-    description: "p99 latency of a durable commit by arrival rate, a line per store",
+    name: experiment,
+    description: `p99 latency of a durable commit by arrival rate, ${where}, a line per store`,
     spec: lineChart({
-      title: "p99 latency at a fixed arrival rate",
+      title: `p99 latency at a fixed arrival rate, ${where}`,
       subtitle: "records of 100 B; from the moment each was due; the floor alone is a lone sync",
       points: points(cases, "perSecond", ({ p99Us }) => p99Us),
       x: { title: "commits offered per second", values: xs(cases, "perSecond"), format: plain },

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
 import { FLOOR_UNDER_ARRIVALS, FLOOR_WITH_DWB_UNDER_ARRIVALS } from "../floor.js";
 import { Latencies } from "../latencies.js";
+import { busyThread, type Load, requests } from "../loads.js";
 import { payloadsOf } from "../payloads.js";
 import { processCounters, usedSince } from "../process-counters.js";
 import type { CaseResult } from "../results.js";
@@ -15,34 +16,55 @@ const PAYLOAD_BYTES = 100;
 const RATES = [1000, 10_000, 100_000];
 
 /** Commits that arrive at a fixed rate, whether the store keeps up or not: what waits is late, and counts as late. */
-export const arrivals: Experiment = {
-  name: "arrivals",
-  title: "records of 100 B arriving at a fixed rate, latency from the moment each was due",
-  run: (bench) => {
-    const kinds = [...logs, stonewal(IO_PWRITE, { io: "pwrite" }), groupingFile, lmdb];
-    return withStores(bench, kinds, (stores) => cases(bench, stores));
-  },
-};
+export const arrivals = offered(
+  "arrivals",
+  "records of 100 B arriving at a fixed rate on a busy thread, latency from the moment each was due",
+  busyThread,
+);
 
-async function* cases(bench: Bench, stores: readonly Store[]): AsyncGenerator<CaseResult> {
+/** The same on a thread that sleeps until something comes, as a server's does. */
+export const requested = offered(
+  "requests",
+  "records of 100 B asked for at a fixed rate by another process, latency from the moment each was due",
+  requests,
+);
+
+function offered(name: string, title: string, load: Load): Experiment {
+  return {
+    name,
+    title,
+    run: (bench) => {
+      const kinds = [...logs, stonewal(IO_PWRITE, { io: "pwrite" }), groupingFile, lmdb];
+      return withStores(bench, kinds, (stores) => cases(bench, name, load, stores));
+    },
+  };
+}
+
+async function* cases(
+  bench: Bench,
+  experiment: string,
+  load: Load,
+  stores: readonly Store[],
+): AsyncGenerator<CaseResult> {
   for (const perSecond of RATES) {
     const sides: Side[] = stores.map((store) => ({
       name: store.name,
-      round: () => arrivalRound(store, perSecond, bench.plan.arrivalMs),
+      round: () => arrivalRound(store, perSecond, load, bench),
     }));
+    const { tickMs } = load;
     const [log, withDwb] = [WITHOUT_DWB, STONEWAL].map((name) => stores.find((store) => store.name === name));
     if (log instanceof StonewalStore) {
       // Its latency at no load: it waits for its own writes and for nothing else.
       sides.push(bench.floor.commits(log, { records: 1, payloadBytes: PAYLOAD_BYTES }));
-      sides.push(bench.floor.arrivals(log, perSecond, FLOOR_UNDER_ARRIVALS));
+      sides.push(bench.floor.arrivals(log, { perSecond, tickMs, name: FLOOR_UNDER_ARRIVALS }));
     }
     if (withDwb instanceof StonewalStore) {
-      sides.push(bench.floor.arrivals(withDwb, perSecond, FLOOR_WITH_DWB_UNDER_ARRIVALS));
+      sides.push(bench.floor.arrivals(withDwb, { perSecond, tickMs, name: FLOOR_WITH_DWB_UNDER_ARRIVALS }));
     }
     yield await runCase(
       bench,
       {
-        experiment: "arrivals",
+        experiment,
         name: `${perSecond.toLocaleString("en-US")}/s`,
         parameters: { perSecond, payloadBytes: PAYLOAD_BYTES },
       },
@@ -51,33 +73,35 @@ async function* cases(bench: Bench, stores: readonly Store[]): AsyncGenerator<Ca
   }
 }
 
-async function arrivalRound(store: Store, perSecond: number, milliseconds: number): Promise<Round> {
+async function arrivalRound(
+  store: Store,
+  perSecond: number,
+  load: Load,
+  { plan, directory }: Bench,
+): Promise<Round> {
   const payloads = payloadsOf(PAYLOAD_BYTES);
-  const total = Math.max(1, Math.round((perSecond * milliseconds) / 1000));
-  const betweenMs = 1000 / perSecond;
+  const total = Math.max(1, Math.round((perSecond * plan.arrivalMs) / 1000));
   const latencies = new Latencies();
   await store.beginRound?.();
+  const ready = await load.prepare({ perSecond, total }, directory);
   const before = await processCounters();
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   const start = performance.now();
-  await new Promise<void>((resolve, reject) => {
-    let arrived = 0;
-    const commit = (due: number) => {
-      Promise.resolve(store.commit(payloads())).then(() => {
-        latencies.add(performance.now() - due);
-        if (latencies.count === total) resolve();
-      }, reject);
-    };
-    // Looks at the clock at every turn of the event loop: a timer's millisecond would be too coarse.
-    const arrive = () => {
-      const dueByNow = Math.min(total, Math.floor((performance.now() - start) / betweenMs) + 1);
-      for (; arrived < dueByNow; arrived += 1) commit(start + arrived * betweenMs);
-      if (arrived < total) setImmediate(arrive);
-    };
-    arrive();
-  });
-  const took = performance.now() - start;
+  let took: number;
+  try {
+    took = await new Promise<number>((resolve, reject) => {
+      const commit = (due: number) => {
+        Promise.resolve(store.commit(payloads())).then(() => {
+          latencies.add(performance.now() - due);
+          if (latencies.count === total) resolve(performance.now() - start);
+        }, reject);
+      };
+      ready.begin(commit, reject);
+    });
+  } finally {
+    await ready.end();
+  }
   delay.disable();
   const after = await processCounters();
   const own = store.endRound?.();

@@ -1,6 +1,6 @@
 import type { Experiment } from "../experiment.js";
 import { appending } from "./appending.js";
-import { arrivals } from "./arrivals.js";
+import { arrivals, requested } from "./arrivals.js";
 import { committers } from "./committers.js";
 import { encoding } from "./encoding.js";
 import { modes } from "./modes.js";
@@ -16,6 +16,7 @@ export const experiments: readonly Experiment[] = [
   encoding,
   payloads,
   arrivals,
+  requested,
   appending,
   threads,
   replaying,
