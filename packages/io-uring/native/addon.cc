@@ -110,7 +110,7 @@ uint64_t StartSubmitted(const Napi::CallbackInfo& info, const std::shared_ptr<Ri
     // Behind a direct RWF_DSYNC write the kernel has the device flush its cache from a worker that is bound to the processor
     // which took the interrupt. Where that is the one that JavaScript keeps busy, the worker waits for the scheduler: 4 or 8 ms,
     // for a flush of 0.1. A sync of its own is made by workers that go where there is room. It costs a hop more (see
-    // Ring::Prepare), which a thread that mostly waits is spared.
+    // Ring::Prepare), which a thread that rests now and then is spared.
     const bool apart =
         busy && step.move == Move::kDurableWrite && step.file->direct() && step.file->limits().flushes;
     if (!apart) {

@@ -39,7 +39,6 @@ std::shared_ptr<RingLoop> RingLoop::Open(napi_env env, unsigned entries, RingRef
     return nullptr;
   }
   loop->poll_ = poll;
-  loop->load_.emplace(events);
   loop->self_ = loop;
   uv_handle_set_data(AsHandle(poll), loop.get());
   // Unreferenced first: started, it must not keep the process alive.

@@ -21,14 +21,13 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "chain.h"
 #include "chain_queue.h"
-#include "loop_load.h"
 #include "ring.h"
+#include "thread_load.h"
 #include "uv_poll.h"
 
 namespace stonewal {
@@ -53,8 +52,8 @@ class RingLoop : public std::enable_shared_from_this<RingLoop> {
   // Closes the ring. With chains under way it waits for what is with the kernel, and tells nobody.
   void End();
 
-  // Whether its JavaScript thread works most of the time.
-  bool Busy() { return load_->Busy(); }
+  // Whether its JavaScript thread works without a rest.
+  bool Busy() { return load_.Busy(); }
 
   // Bytes of arenas that are registered with the ring: they are pinned.
   size_t pinned_bytes = 0;
@@ -82,7 +81,7 @@ class RingLoop : public std::enable_shared_from_this<RingLoop> {
   const napi_env env_;
   Ring ring_;
   uv_poll_s* poll_ = nullptr;
-  std::optional<LoopLoad> load_;
+  ThreadLoad load_;
   napi_async_cleanup_hook_handle hook_ = nullptr;
   napi_async_context async_context_ = nullptr;
   bool ended_ = false;

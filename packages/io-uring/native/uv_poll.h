@@ -1,9 +1,8 @@
-// The few declarations of libuv that watch a descriptor, and that tell how a loop spends its time. The headers that the addons are built with (node-api-headers)
+// The few declarations of libuv that watch a descriptor. The headers that the addons are built with (node-api-headers)
 // have no uv.h; these are of libuv 1.x, whose binary interface does not change, and Node exports the functions.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
 extern "C" {
 
@@ -19,9 +18,6 @@ void uv_unref(uv_handle_s* handle);
 void uv_close(uv_handle_s* handle, void (*closed)(uv_handle_s*));
 int uv_poll_init(uv_loop_s* loop, uv_poll_s* handle, int fd);
 int uv_poll_start(uv_poll_s* handle, int events, void (*ready)(uv_poll_s*, int status, int events));
-// Nanoseconds: a clock, and how long the loop has waited for events since it began.
-uint64_t uv_hrtime(void);
-uint64_t uv_metrics_idle_time(uv_loop_s* loop);
 
 }  // extern "C"
 

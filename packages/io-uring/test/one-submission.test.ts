@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runChild } from "./support/child.js";
-import { flushesBehindWrites } from "./support/disk-cache.js";
 
 const trial = spawnSync("strace", ["-o", "/dev/null", "true"], { encoding: "utf8" });
 const noStrace =
@@ -39,12 +38,8 @@ async function callsBetweenMarks(body: string, traced = CALLS): Promise<string[]
   }
 }
 
-/** A thread that waits for most of the time between two commits, and one that works. */
-const WAITS = "await new Promise((resolve) => setTimeout(resolve, 10))";
-const WORKS = "for (const end = performance.now() + 30; performance.now() < end; );";
-
 /** Commits in a row: to a double-write buffer, sync, to the log, sync; what is there is written over, as in a log. */
-const commits = (direct: boolean, chain: string, { options = "", between = WAITS } = {}) => `
+const commits = (direct: boolean, chain: string, options = "") => `
   const { existsSync } = await import("node:fs");
   const io = uring({ ${options} });
   const [dwb, wal] = await Promise.all(["dwb", "wal"].map((name) =>
@@ -56,10 +51,7 @@ const commits = (direct: boolean, chain: string, { options = "", between = WAITS
     ({ kind: "write", file, region: { arena, start: (n % 16) * BLOCK, length: BLOCK }, offset: (n % 60) * BLOCK, durable });
   const sync = (file) => ({ kind: "sync", file });
   existsSync("/mark-begin");
-  for (let n = 0; n < ${COMMITS}; n++) {
-    ${between};
-    await io.submit(${chain});
-  }
+  for (let n = 0; n < ${COMMITS}; n++) await io.submit(${chain});
   existsSync("/mark-end");
   await io.close();
   report("done");
@@ -89,22 +81,10 @@ for (const direct of [false, true]) {
   }
 }
 
-test("on a thread that works a direct durable write has its sync made apart, by a worker that any processor runs", async ({
-  skip,
-}) => {
-  if (noStrace !== undefined) return skip(noStrace);
-  const requests = async (direct: boolean) => {
-    const chain = "[write(dwb, n, true), write(wal, n, true)]";
-    return (await callsBetweenMarks(commits(direct, chain, { between: WORKS }))).map(submitted);
-  };
-  expect(await requests(true)).toEqual(new Array(COMMITS).fill(flushesBehindWrites() ? 4 : 2));
-  expect(await requests(false), "buffered").toEqual(new Array(COMMITS).fill(2));
-});
-
 test("a chain longer than the queue is as many submissions as it needs", async ({ skip }) => {
   if (noStrace !== undefined) return skip(noStrace);
   const chain = "[0, 1, 2, 3, 4, 5, 6, 7, 8].map((k) => write(wal, k)).concat(sync(wal))";
-  const calls = await callsBetweenMarks(commits(false, chain, { options: "entries: 4" }));
+  const calls = await callsBetweenMarks(commits(false, chain, "entries: 4"));
   expect(calls.map(submitted)).toEqual(new Array(COMMITS).fill([4, 4, 2]).flat());
 });
 
