@@ -39,6 +39,9 @@ export interface Exhaustion {
   readonly sampled: readonly string[];
 }
 
+/** What the log does ahead of need has been done: the next segment is there. It is not what is watched. */
+const PREPARED: Step = { kind: "turns", count: 60 };
+
 interface Moment {
   readonly at: number;
   readonly disk: SimDisk;
@@ -133,7 +136,7 @@ async function momentsOf(scenario: Scenario, wrap: (io: IoBackend) => IoBackend)
 
   if (before !== undefined) {
     session = sessionOf((await running(open())) as Wal);
-    await running(session.run(before));
+    await running(session.run([...before, PREPARED]));
   }
   if (interrupted !== undefined && session !== undefined) {
     await crashWithin(disk, session, interrupted);

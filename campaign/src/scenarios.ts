@@ -60,7 +60,7 @@ type Story = Pick<Scenario, "name" | "before" | "interrupted" | "watched">;
 
 const STORIES: readonly Story[] = [
   { name: "the first opening", watched: "open" },
-  { name: "a commit", before: ONE, watched: ONE },
+  { name: "a commit", before: ONE, watched: [...ONE, ...ONE] },
   {
     name: "the next frame while one is in flight",
     before: ONE,

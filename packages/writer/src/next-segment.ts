@@ -36,7 +36,7 @@ export class NextSegment {
     return spare;
   }
 
-  /** Resolves when there is one. `WAL_NO_SPACE`. */
+  /** Takes it, as soon as there is one. `WAL_NO_SPACE`. */
   async obtain(): Promise<Spare> {
     for (;;) {
       const spare = this.take();
@@ -45,10 +45,19 @@ export class NextSegment {
     }
   }
 
-  /** Has it prepared ahead of need. */
+  /** Has it prepared ahead of need: commits go before. */
   want(): void {
+    this.#begin(false);
+  }
+
+  /** Has it prepared for somebody who waits for it. */
+  need(): void {
+    this.#begin(true);
+  }
+
+  #begin(urgent: boolean): void {
     if (!this.#options.isOpen() || this.#options.store.spares > 0) return;
-    this.prepare().catch(() => undefined);
+    this.#prepare(urgent).catch(() => undefined);
   }
 
   /** Space may have become free. */
@@ -57,10 +66,15 @@ export class NextSegment {
     this.want();
   }
 
-  async prepare(): Promise<void> {
+  /** Resolves when there is one; it may be taken by then. `WAL_NO_SPACE`. */
+  prepare(): Promise<void> {
+    return this.#prepare(true);
+  }
+
+  async #prepare(urgent: boolean): Promise<void> {
     const { store, directory, isOpen, onReady, onNoSpace, onFailure } = this.#options;
     try {
-      await store.ensureSpare();
+      await store.ensureSpare(urgent);
       this.#failure = undefined;
     } catch (error) {
       // Whoever closes the log waits for nothing to be in flight, and nothing more is begun.

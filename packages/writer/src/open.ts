@@ -220,7 +220,7 @@ async function createLog(
   const log = { logId, incarnation, packing, blockBytes, counters: new Counters() };
   const store = makeStore(common, log, { spares: [], highestSpare: 0 });
   opened.push(store);
-  await store.ensureSpare();
+  await store.ensureSpare(true);
   const spare = store.takeSpare();
   if (spare === undefined) throw new Error("a spare that has just been prepared is gone");
   const { startLsn } = settings;

@@ -420,7 +420,7 @@ export class Wal {
 
   #segmentWanted(refused: WalError): WalError {
     const { failure } = this.#nextSegment;
-    this.#nextSegment.want();
+    this.#nextSegment.need();
     return failure ?? refused;
   }
 
@@ -476,7 +476,7 @@ export class Wal {
     if (lacks === "segment") {
       const { failure } = this.#nextSegment;
       if (failure !== undefined) throw failure;
-      this.#nextSegment.want();
+      this.#nextSegment.need();
     }
     return undefined;
   }
