@@ -76,6 +76,8 @@ export interface FrameAssemblerOptions {
   readonly packing: LogPacking;
   /** What a spare will state as a segment; see `SegmentStore`. */
   readonly preambleFor: (spare: Spare, start: SegmentStart) => Preamble;
+  /** Gives back what memory can be given back at once. */
+  readonly reclaim: () => void;
   /** Takes a segment file that is ready, if there is one. */
   readonly takeSpare: () => Spare | undefined;
   readonly spareReady: () => boolean;
@@ -285,6 +287,7 @@ export class FrameAssembler {
       );
     }
     const need = this.#need(body);
+    if (this.#lack(need) === "memory") this.#options.reclaim();
     const lacks = this.#lack(need);
     const spare = lacks === undefined && need.rolls ? this.#options.takeSpare() : undefined;
     if (lacks !== undefined) {

@@ -226,14 +226,20 @@ export class GroupCommit {
       this.#settleDrained();
       this.#options.onProgress();
       this.schedule();
+      if (!this.#scheduled) this.#options.home.gather();
     });
   }
 
   /** The waits: for a chain, and for everything that the DWB has acknowledged to be at home. */
   #chain(steps: readonly Step[]): Wait {
-    const { io } = this.#options;
+    const { io, home } = this.#options;
     const { now } = io;
-    const begin = () => io.submit(steps);
+    const begin = () => {
+      const over = io.submit(steps);
+      // While the disk works.
+      home.gather();
+      return over;
+    };
     if (now === undefined) return { begin };
     return { begin, block: (begun) => (begun === undefined ? now.submit(steps) : now.finish(begun)) };
   }

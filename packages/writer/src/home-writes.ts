@@ -44,6 +44,8 @@ class Batch {
   readonly tickets: DwbTicket[] = [];
   /** Frames whose memory is in use until they are written. */
   readonly kept: SealedFrame[] = [];
+  /** Frames that have not been looked at yet: gathered, or kept. */
+  #pending: SealedFrame[] = [];
   frames = 0;
   bytes = 0;
   slots = 0;
@@ -55,19 +57,30 @@ class Batch {
     this.file = file;
   }
 
-  add(frame: SealedFrame, ticket: DwbTicket, gather: () => Arena): void {
-    const { paddedLength, arena } = frame;
-    const fits = paddedLength <= GATHER_UP_TO_BYTES && this.#gathered + paddedLength <= GATHER_BYTES;
-    if (fits) this.#put(frame, gather);
-    else {
-      this.writes.push({ arena, start: 0, length: paddedLength, offset: frame.offset });
-      this.kept.push(frame);
-    }
+  add(frame: SealedFrame, ticket: DwbTicket): void {
+    this.#pending.push(frame);
     this.tickets.push(ticket);
     this.frames += 1;
-    this.bytes += paddedLength;
+    this.bytes += frame.paddedLength;
     this.slots += ticket.slots;
     this.last = frame;
+  }
+
+  /** Plans the writes of what was added, and copies small frames; answers those whose memory is free by that. */
+  gatherFrames(gather: () => Arena): SealedFrame[] {
+    const gathered: SealedFrame[] = [];
+    for (const frame of this.#pending) {
+      const { paddedLength, arena, offset } = frame;
+      if (paddedLength <= GATHER_UP_TO_BYTES && this.#gathered + paddedLength <= GATHER_BYTES) {
+        this.#put(frame, gather);
+        gathered.push(frame);
+      } else {
+        this.writes.push({ arena, start: 0, length: paddedLength, offset });
+        this.kept.push(frame);
+      }
+    }
+    this.#pending = [];
+    return gathered;
   }
 
   #put({ arena, paddedLength, offset }: SealedFrame, gather: () => Arena): void {
@@ -131,14 +144,26 @@ export class HomeWrites {
     this.#point = point;
   }
 
-  /** Takes over a frame that is durable in the DWB, in the slots of `ticket`. */
+  /** Takes over a frame that is durable in the DWB, in the slots of `ticket`, and its memory. */
   add(frame: SealedFrame, ticket: DwbTicket): void {
     this.#waiting ??= new Batch(this.#options.file());
-    const batch = this.#waiting;
-    batch.add(frame, ticket, () => this.#arenas.pop() ?? this.#options.io.arena(GATHER_BYTES));
+    this.#waiting.add(frame, ticket);
     this.#added += 1;
-    if (batch.kept.at(-1) !== frame) this.#options.release(frame);
     this.#consider();
+  }
+
+  /**
+   * Copies the small ones of the frames that wait, which gives their memory back: for when there is time, as while a chain is on its
+   * way. Done by itself before they are written.
+   */
+  gather(): void {
+    if (this.#waiting !== undefined) this.#gather(this.#waiting);
+  }
+
+  #gather(batch: Batch): void {
+    const { io, release } = this.#options;
+    const gathered = batch.gatherFrames(() => this.#arenas.pop() ?? io.arena(GATHER_BYTES));
+    for (const frame of gathered) release(frame);
   }
 
   /** Begins a chain if it is worth one, or else soon. */
@@ -196,6 +221,7 @@ export class HomeWrites {
   #depart(batch: Batch): Flight {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#gather(batch);
     const flight: Flight = { batch, submitted: undefined, over: undefined };
     this.#waiting = undefined;
     this.#inFlight = flight;

@@ -121,6 +121,7 @@ export class Wal {
         bufferBytes: settings.bufferBytes,
         packing: parts.packing,
         preambleFor: (spare, start) => store.preambleFor(spare, start),
+        reclaim: () => this.#home.gather(),
         takeSpare: () => this.#nextSegment.take(),
         spareReady: () => store.spares > 0,
         watermark: () => this.#commits.watermark,
@@ -487,6 +488,7 @@ export class Wal {
   }
 
   #progress(): void {
+    if (this.#assembler.lacks === "memory") this.#home.gather();
     this.#room.retry();
     // What somebody waits for may be in use until it is home.
     if (this.#assembler.lacks === "memory") this.#home.start();

@@ -173,6 +173,24 @@ describe("a commit", () => {
     await again.close();
   });
 
+  test("has given its memory back to whoever appends when told of it", async () => {
+    const disk = makeDisk();
+    const wal = await openByDwb(disk, { bufferBytes: 4 * 65_536, segmentBytes: 4 * 1024 * 1024 });
+    const payload = new Uint8Array(60_000);
+    const commits = [1, 2, 3].map(() => wal.commit({ payload }));
+    await turns(1);
+    // For the next chain: the disk goes on with that before anything else is done.
+    const next = wal.commit({ payload });
+    await commits[2];
+    expect(wal.stats().framesOnlyInDwb).toBe(3);
+    for (let i = 1; i <= 3; i += 1) wal.append({ payload });
+    expect(() => wal.append({ payload })).toThrow(expect.objectContaining({ code: "WAL_BACKPRESSURE" }));
+    await next;
+    await wal.sync();
+    await wal.close();
+    expect(wal.stats()).toMatchObject({ framesOnlyInDwb: 0, bufferedBytes: 0 });
+  });
+
   test("is refused where there is no room, and ready() resolves when home writes have made some", async () => {
     const wal = await openByDwb(makeDisk(), {
       segmentBytes: 1 << 20,
