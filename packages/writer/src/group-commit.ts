@@ -216,18 +216,21 @@ export class GroupCommit {
   #nextWork(): DiskWork {
     return new DiskWork(this.#flushNext(), (failure) => {
       this.#work = undefined;
-      const events = this.#events;
-      this.#events = [];
-      for (const publish of events) publish();
-      if (failure !== undefined) {
-        this.fail(failure.error);
-        return;
-      }
+      // First: a subscriber that is told of something before it may call the log, and must not write after a failure.
+      if (failure !== undefined) this.fail(failure.error);
+      this.#publish();
+      if (failure !== undefined) return;
       this.#settleDrained();
       this.#options.onProgress();
       this.schedule();
       if (!this.#scheduled) this.#options.home.gather();
     });
+  }
+
+  #publish(): void {
+    const events = this.#events;
+    this.#events = [];
+    for (const publish of events) publish();
   }
 
   /** The waits: for a chain, and for everything that the DWB has acknowledged to be at home. */
@@ -454,7 +457,9 @@ export class GroupCommit {
     const drained = this.#draining;
     this.#draining = [];
     for (const waiter of drained) waiter.reject(poison);
-    channels.poison.publish({ directory: this.#options.directory, error: poison });
     this.#options.onPoison(poison);
+    const { directory } = this.#options;
+    this.#events.push(() => channels.poison.publish({ directory, error: poison }));
+    if (this.#work === undefined) this.#publish();
   }
 }

@@ -319,6 +319,25 @@ test.each(MODES.slice(1))(
   },
 );
 
+test("a subscriber that hears of a lost DWB and syncs at once writes nothing more, if the log's own write failed as well", async () => {
+  const disk = makeDisk();
+  const wal = await openOn(disk, { dwb: { slots: 4, onFailure: "degrade" } });
+  await wal.commit(record("r1"));
+  disk.fail({ operation: "sync", path: /dwb$/, errno: "EIO" });
+  disk.fail({ operation: "sync", path: /wal$/, errno: "EIO" });
+  const told: unknown[] = [];
+  const onDwb = () => told.push(codeOf(() => wal.syncNow()));
+  const onPoison = () => told.push("poison");
+  subscribe("stonewal:dwb", onDwb);
+  subscribe("stonewal:poison", onPoison);
+  await expect(wal.commit(record("r2"))).rejects.toMatchObject({ code: "WAL_POISONED" });
+  unsubscribe("stonewal:dwb", onDwb);
+  unsubscribe("stonewal:poison", onPoison);
+  expect(told).toEqual(["WAL_POISONED", "poison"]);
+  expect(wal.durableLsn).toBe(1);
+  await wal.close().catch(() => undefined);
+});
+
 test("a back end that can't block is told by WAL_UNSUPPORTED, before anything is appended", async () => {
   const disk = makeDisk();
   const io = withNow(disk.mount(), () => undefined);
