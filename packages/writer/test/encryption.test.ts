@@ -325,6 +325,22 @@ describe("keys are changed", () => {
     expect(report.segments).toBe(2);
   });
 
+  test("by an append that begins the next segment first: the change is not over before that segment is durable", async () => {
+    const disk = makeDisk();
+    const keys = ring(1);
+    const wal = await openOn(disk, { encryption: { keys }, dwb: "off" });
+    await wal.commit({ payload: bytes("old") });
+    await keys.use(2);
+    // One fills what is left of the segment; the other goes into one with the new key, which is still to be begun.
+    for (let n = 0; n < 2; n += 1) await appended(wal, { payload: new Uint8Array(50_000) });
+    expect(wal.keyId).toBe(1);
+    await wal.rotateKey();
+    expect(wal.keyId).toBe(2);
+    const durable = disk.paths().filter((path) => path.endsWith(".wal"));
+    expect(durable).toHaveLength(2);
+    await wal.close();
+  });
+
   test("by opening with another current key; once a checkpoint has freed the old segments, the old key is needed no more", async () => {
     const disk = makeDisk();
     let wal = await openOn(disk, encrypted());
