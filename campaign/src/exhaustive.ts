@@ -5,16 +5,21 @@ import { crashOutcomes, describeFault, SimDisk, type SimDiskOptions } from "@sto
 import { openLog, type Wal, type WalOptions } from "@stonewal/writer";
 import { type Delivered, Ledger } from "./ledger.js";
 import { runOn } from "./machine-time.js";
+import { type KeyId, withKey } from "./modes.js";
 import type { Step } from "./plan.js";
 import { Session } from "./session.js";
 
 const DIRECTORY = "/log";
 
-/** A short history, of which one part is watched: the power fails at each of its boundaries. */
+/** A short history, of which one part is watched: at each of its boundaries the power fails, or the process is killed. */
 export interface Scenario {
   readonly name: string;
   readonly disk: SimDiskOptions;
   readonly options: Omit<WalOptions, "io" | "directory">;
+  /** At each boundary the process is killed, too. */
+  readonly kills?: boolean;
+  /** Of an encrypted log: the current key at the first opening, and at the next one, whether that is watched or what follows on a cut. */
+  readonly keys?: readonly [first: KeyId, next: KeyId];
   /** Done beforehand, on a log that is then left open; without it there is no log yet. */
   readonly before?: readonly Step[];
   /** Before what is watched the power fails once, so many boundaries into these steps; what reached the disk is left to chance. */
@@ -63,23 +68,30 @@ export async function exhaust(
   let points = 0;
   for (const { at, disk, ledger, doing } of await momentsOf(scenario, wrap)) {
     points += 1;
+    const judgeOn = async (left: SimDisk, how: string) => {
+      try {
+        await runOn(left, judge(scenario, left, ledger.clone()));
+      } catch (error) {
+        const done = left.faultLog.map(describeFault).join("\n    ");
+        const { message } = error as Error;
+        throw new Error(`${scenario.name}, ${how}: ${message}\n  what that left:\n    ${done}`, {
+          cause: error,
+        });
+      }
+    };
     const all = crashOutcomes(disk, bounds.exhaustive);
     if (!all.exhaustive) sampled.push(`${at}: ${doing}`);
     for (const left of all.exhaustive ? all : crashOutcomes(disk, bounds.sample)) {
       const state = stateOf(left, ledger);
       if (judged.has(state)) continue;
       judged.add(state);
-      try {
-        await runOn(left, judge(scenario, left, ledger.clone()));
-      } catch (error) {
-        const done = left.faultLog.map(describeFault).join("\n    ");
-        const { message } = error as Error;
-        throw new Error(
-          `${scenario.name}, power cut at boundary ${at} (${doing}): ${message}\n  what the cut left:\n    ${done}`,
-          { cause: error },
-        );
-      }
+      await judgeOn(left, `power cut at boundary ${at} (${doing})`);
     }
+    if (scenario.kills !== true) continue;
+    // What was written is in the page cache, and whoever opens the log is the first to make it durable.
+    const killed = disk.clone(at);
+    killed.kill();
+    await judgeOn(killed, `killed at boundary ${at} (${doing})`);
   }
   return { points, states: judged.size, sampled };
 }
@@ -98,9 +110,15 @@ async function recovered(wal: Wal): Promise<Delivered[]> {
   return records;
 }
 
-async function judge({ options }: Scenario, disk: SimDisk, ledger: Ledger): Promise<void> {
-  const open = () => openLog({ io: disk.mount(), directory: DIRECTORY, ...options });
-  const wal = await open();
+/** What the scenario asks of an opening. */
+function optionsAt({ options, keys }: Scenario, opening: "first" | "next") {
+  return keys === undefined ? options : withKey(options, keys[opening === "first" ? 0 : 1]);
+}
+
+async function judge(scenario: Scenario, disk: SimDisk, ledger: Ledger): Promise<void> {
+  const open = (opening: "first" | "next") =>
+    openLog({ io: disk.mount(), directory: DIRECTORY, ...optionsAt(scenario, opening) });
+  const wal = await open("next");
   ledger.settle(await recovered(wal), wal.nextLsn);
   const payload = Uint8Array.of(7, 7, 7);
   ledger.handOver([payload]);
@@ -108,23 +126,28 @@ async function judge({ options }: Scenario, disk: SimDisk, ledger: Ledger): Prom
   ledger.given(wal.nextLsn);
   ledger.acknowledge(lsn);
   disk.crash("none");
-  const again = await open();
+  // And back to the first key.
+  const again = await open("first");
   ledger.settle(await recovered(again), again.nextLsn);
   assert.deepEqual(disk.violations, []);
 }
 
 /** Runs the scenario once, and answers its disk at each boundary of what is watched, with what had been acknowledged by then. */
 async function momentsOf(scenario: Scenario, wrap: (io: IoBackend) => IoBackend): Promise<Moment[]> {
-  const { before, interrupted, watched, options } = scenario;
+  const { before, interrupted, watched } = scenario;
   const disk = new SimDisk({ seed: 1, ...scenario.disk });
   const ledger = new Ledger();
   let mark = 0;
-  const sessionOf = (wal: Wal, isDead = () => false) =>
-    new Session(disk, wal, ledger, DIRECTORY, isDead, () => {
+  const open = async (opening: "first" | "next") => {
+    const options = optionsAt(scenario, opening);
+    const wal = await openLog({ io: wrap(disk.mount()), directory: DIRECTORY, ...options });
+    return { wal, keys: options.encryption?.keys };
+  };
+  const sessionOf = (log: Awaited<ReturnType<typeof open>>, isDead = () => false) =>
+    new Session(disk, log, ledger, DIRECTORY, isDead, () => {
       mark += 1;
       return mark;
     });
-  const open = () => openLog({ io: wrap(disk.mount()), directory: DIRECTORY, ...options });
   let session: Session | undefined;
   const moments: Moment[] = [];
   const watch = () =>
@@ -135,7 +158,7 @@ async function momentsOf(scenario: Scenario, wrap: (io: IoBackend) => IoBackend)
   const running = <T>(program: Promise<T>) => runOn(disk, program, { eachTurn: () => session?.observe() });
 
   if (before !== undefined) {
-    session = sessionOf((await running(open())) as Wal);
+    session = sessionOf((await running(open("first"))) as Awaited<ReturnType<typeof open>>);
     await running(session.run([...before, PREPARED]));
   }
   if (interrupted !== undefined && session !== undefined) {
@@ -143,7 +166,7 @@ async function momentsOf(scenario: Scenario, wrap: (io: IoBackend) => IoBackend)
     session = undefined;
   }
   const end = watch();
-  if (watched === "open") await running(open());
+  if (watched === "open") await running(open(before === undefined ? "first" : "next"));
   else if (watched === "close") await running((session as Session).close());
   else await running((session as Session).run(watched));
   end();

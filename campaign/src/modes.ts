@@ -6,11 +6,19 @@ import type { Random } from "./random.js";
 
 type ModeOptions = Partial<Omit<WalOptions, "io" | "directory" | "dwb">> & { readonly dwb?: DwbSettings };
 
-const keys = new KeyRing({ current: 1, keys: { 1: new Uint8Array(32).fill(0x5e) } });
+/** Ids of the keys that logs are written with. */
+export const KEY_IDS = [1, 2, 3] as const;
+export type KeyId = (typeof KEY_IDS)[number];
+
+/** A ring of one process, which may change its current key: it has all of them, as whoever rotates keys needs the older ones. */
+export function ringWith(current: KeyId): KeyRing {
+  const keys = new Map(KEY_IDS.map((id) => [id, new Uint8Array(32).fill(0x5d + id)]));
+  return new KeyRing({ current, keys });
+}
 
 /** With what a log of any mode can be read. */
 export const READING: { readonly encryption: EncryptionOptions } = {
-  encryption: { keys, unencrypted: "accept" },
+  encryption: { keys: ringWith(1), unencrypted: "accept" },
 };
 
 /**
@@ -53,8 +61,8 @@ const EVERY_LOG = {
   },
   encryption: {
     none: {},
-    "AES-256-GCM": { encryption: { keys } },
-    "AES-256-GCM, routing readable": { encryption: { keys, routing: "readable" } },
+    "AES-256-GCM": { encryption: { keys: ringWith(1) } },
+    "AES-256-GCM, routing readable": { encryption: { keys: ringWith(1), routing: "readable" } },
   },
 } as const satisfies Record<string, Record<string, ModeOptions>>;
 
@@ -73,8 +81,10 @@ function pickFrom<Table extends Record<string, object>>(table: Table, random: Ra
 export const pickMode = (random: Random): Mode => pickFrom(EVERY_OPENING, random);
 export const pickLogMode = (random: Random): LogMode => pickFrom(EVERY_LOG, random);
 
-/** What a mode asks of `openLog`. */
-export function optionsOf(log: LogMode, mode: Mode): ModeOptions {
+export const isEncrypted = ({ encryption }: LogMode): boolean => encryption !== "none";
+
+/** What a mode asks of `openLog`, for a process whose current key is `key`. Where the log is encrypted the ring is that process's own. */
+export function optionsOf(log: LogMode, mode: Mode, key: KeyId): ModeOptions {
   const tables: Record<string, Record<string, ModeOptions>> = { ...EVERY_LOG, ...EVERY_OPENING };
   let options: ModeOptions = { frameBytes: 65_536 };
   for (const [axis, choice] of Object.entries({ ...log, ...mode })) {
@@ -82,7 +92,18 @@ export function optionsOf(log: LogMode, mode: Mode): ModeOptions {
     if (asked === undefined) throw new RangeError(`there is no mode ${axis}=${choice}`);
     options = { ...options, ...asked, dwb: { ...options.dwb, ...asked.dwb } };
   }
-  return options;
+  return withKey(options, key);
+}
+
+/** The same, with a ring of its own where there is one. */
+export function withKey<Options extends Pick<WalOptions, "encryption">>(
+  options: Options,
+  key: KeyId,
+): Options {
+  const { encryption } = options;
+  return encryption === undefined
+    ? options
+    : { ...options, encryption: { ...encryption, keys: ringWith(key) } };
 }
 
 export function describeMode(mode: Mode | LogMode): string {

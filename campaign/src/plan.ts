@@ -2,6 +2,9 @@ import type { FaultRule } from "@stonewal/io-sim";
 import {
   type DISKS,
   describeMode,
+  isEncrypted,
+  KEY_IDS,
+  type KeyId,
   type LogMode,
   type Mode,
   pickLogMode,
@@ -29,6 +32,8 @@ export type Step =
         | "readBeside";
     }
   | { readonly kind: "checkpoint" | "cut"; readonly at: number }
+  /** Goes over to another key, in a new segment; nothing where it is the current one already. */
+  | { readonly kind: "rotate"; readonly key: KeyId }
   /** Lets the disk work for so many boundaries, or time pass. */
   | { readonly kind: "turns" | "time"; readonly count: number }
   /** The disk has room for so many more bytes; -1: for as many as you like. */
@@ -41,6 +46,8 @@ export type End = "crash" | "kill" | "close" | "close and crash";
 /** From one opening to the end of its process. */
 export interface Life {
   readonly mode: Mode;
+  /** The current key of its ring when the log is opened, if that is encrypted: often another than the last segment's. */
+  readonly key: KeyId;
   readonly steps: readonly Step[];
   readonly end: End;
   /** Before its time: after so many boundaries, opening included. */
@@ -89,7 +96,24 @@ export function planOf(seed: number, flavour: Flavour): Plan {
   const disk = flavour.disk ?? random.pick(SOUND_DISKS);
   const log = pickLogMode(random);
   const lives = Array.from({ length: flavour.lives }, () => planLife(random, flavour));
-  return { seed, disk, crashPolicy, log, lives };
+  return { seed, disk, crashPolicy, log, lives: isEncrypted(log) ? changingKeys(lives, seed) : lives };
+}
+
+/** Chance of its own: whether keys are changed or not, a seed's history is the same otherwise. */
+const KEY_CHANCE = 0x6b65_7973;
+
+/** Each opening with a key of its own, and changes of the key in between. */
+function changingKeys(lives: readonly Life[], seed: number): Life[] {
+  const random = new Random(seed ^ KEY_CHANCE);
+  return lives.map((life) => {
+    const key = random.pick(KEY_IDS);
+    let { steps } = life;
+    for (let changes = random.pick([0, 0, 1, 3]); changes > 0; changes -= 1) {
+      const rotate: Step = { kind: "rotate", key: random.pick(KEY_IDS) };
+      steps = steps.toSpliced(random.below(steps.length + 1), 0, rotate);
+    }
+    return { ...life, key, steps };
+  });
 }
 
 function planLife(random: Random, flavour: Flavour): Life {
@@ -103,6 +127,7 @@ function planLife(random: Random, flavour: Flavour): Life {
   const boundaries = random.below(random.pick([60, 400, 1500])) + 1;
   return {
     mode,
+    key: 1,
     steps: full ? [{ kind: "room", bytes: random.below(600_000) }, ...steps] : steps,
     end,
     ...(early ? { crashAfter: boundaries } : {}),
@@ -154,7 +179,11 @@ function planBatch(random: Random, kind: "batch" | "commitBatch"): Step {
 function describeStep(step: Step): string {
   const { kind, ...rest } = step;
   const details = Object.entries(rest).map(([name, value]) =>
-    name === "at" ? `at ${(value as number).toFixed(2)}` : `${value} ${name}`,
+    name === "at"
+      ? `at ${(value as number).toFixed(2)}`
+      : name === "key"
+        ? `to key ${value}`
+        : `${value} ${name}`,
   );
   return [kind, ...details].join(" ");
 }
@@ -169,7 +198,8 @@ function describeFaultRule({ path, ...rule }: FaultRule): string {
 export function describePlan(plan: Plan): string {
   const lines = [`disk: ${plan.disk}, a crash keeps: ${plan.crashPolicy}; log: ${describeMode(plan.log)}`];
   plan.lives.forEach((life, index) => {
-    lines.push(`life ${index + 1}: ${describeMode(life.mode)}`);
+    const key = isEncrypted(plan.log) ? `key=${life.key} ` : "";
+    lines.push(`life ${index + 1}: ${key}${describeMode(life.mode)}`);
     for (const fault of life.faults) lines.push(`  fault: ${describeFaultRule(fault)}`);
     if (life.steps.length > 0) lines.push(`  ${life.steps.map(describeStep).join("; ")}`);
     const when = life.crashAfter === undefined ? "" : `, or crash after boundary ${life.crashAfter}`;
@@ -196,6 +226,7 @@ export function* smallerPlans(plan: Plan): Generator<Plan> {
       yield withLife(index, rest);
     }
     if (life.reopened === "close") yield withLife(index, { ...life, reopened: "crash" });
+    if (life.key !== 1) yield withLife(index, { ...life, key: 1 });
     for (const [at, step] of life.steps.entries()) {
       if (!("bytes" in step) || step.bytes < 64) continue;
       yield withLife(index, { ...life, steps: life.steps.with(at, { ...step, bytes: step.bytes >> 2 }) });

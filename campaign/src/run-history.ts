@@ -1,13 +1,15 @@
 import { strict as assert } from "node:assert";
 import type { IoBackend } from "@stonewal/io";
 import { SimDisk } from "@stonewal/io-sim";
+import type { KeyRing } from "@stonewal/record";
+import { inspectLog } from "@stonewal/recovery";
 import { openLog, type Wal } from "@stonewal/writer";
 import { damageCopies } from "./damage.js";
 import { codeOf, isNoSpace, isProcessEnd, isTyped } from "./errors.js";
 import { isHarmless, isLie, nameOf } from "./faults.js";
 import { type Delivered, Ledger } from "./ledger.js";
 import { runOn } from "./machine-time.js";
-import { DISKS, optionsOf } from "./modes.js";
+import { DISKS, isEncrypted, type KeyId, optionsOf } from "./modes.js";
 import type { End, Life, Plan } from "./plan.js";
 import { scrutinise } from "./scrutiny.js";
 import { Session } from "./session.js";
@@ -35,6 +37,8 @@ export class History {
   readonly #wrap: (io: IoBackend) => IoBackend;
   readonly #ledger = new Ledger();
   #mark = 0;
+  /** That of the opening before. */
+  #keyId: number | undefined;
   /** Some frame of this life went to the log alone. */
   #unprotected = false;
   /** The device has lied, or torn what it had been told to keep: from then on the log may be refused. */
@@ -56,9 +60,12 @@ export class History {
     this.tally.add("histories");
   }
 
-  #open(life: Life): Promise<Wal> {
-    const options = optionsOf(this.#plan.log, life.mode);
-    return openLog({ io: this.#wrap(this.disk.mount()), directory: DIRECTORY, ...options });
+  async #open(life: Life, key = life.key): Promise<{ wal: Wal; keys: KeyRing | undefined }> {
+    const options = optionsOf(this.#plan.log, life.mode, key);
+    const wal = await openLog({ io: this.#wrap(this.disk.mount()), directory: DIRECTORY, ...options });
+    if (this.#keyId !== undefined && wal.keyId !== this.#keyId) this.tally.add("opened with another key");
+    this.#keyId = wal.keyId;
+    return { wal, keys: options.encryption?.keys };
   }
 
   async #live(life: Life): Promise<"kept" | "refused"> {
@@ -114,11 +121,12 @@ export class History {
     const program = async () => {
       let wal: Wal | undefined;
       try {
-        wal = await this.#open(life);
+        const log = await this.#open(life);
+        ({ wal } = log);
         const found = await recovered(wal);
         struck();
         this.#settle(found, wal.nextLsn);
-        session = new Session(disk, wal, this.#ledger, DIRECTORY, isDead, () => (this.#mark += 1));
+        session = new Session(disk, log, this.#ledger, DIRECTORY, isDead, () => (this.#mark += 1));
         await session.run(life.steps);
         if (life.end.startsWith("close")) await session.close();
       } catch (error) {
@@ -153,6 +161,7 @@ export class History {
     this.#unprotected = session?.hasCopies === false;
     for (const error of session?.failures ?? []) if (!excused(error)) throw error;
     tally.add(`ended by ${life.end}`);
+    tally.add("key changed", session?.keyChanges ?? 0);
     return session !== undefined;
   }
 
@@ -160,7 +169,7 @@ export class History {
   async #judge(life: Life): Promise<"kept" | "refused"> {
     const { disk, tally } = this;
     const judgement = async () => {
-      const wal = await this.#open(life);
+      const { wal } = await this.#open(life, await this.#keyToJudgeWith(life));
       const found = await recovered(wal);
       this.#settle(found, wal.nextLsn, life.end);
       tally.add("records recovered", found.length);
@@ -176,10 +185,18 @@ export class History {
       return "refused";
     }
     for (const seed of life.damages) {
-      const options = optionsOf(this.#plan.log, life.mode);
+      const options = optionsOf(this.#plan.log, life.mode, life.key);
       await damageCopies(disk, { directory: DIRECTORY, options, ledger: this.#ledger, seed, tally });
     }
     assert.equal(disk.violations.length, 0, disk.violations[0]?.message);
     return "kept";
+  }
+
+  /** Going over to another key takes a new segment. On a disk without room for one the log opens with the key that its last segment has. */
+  async #keyToJudgeWith({ key }: Life): Promise<KeyId> {
+    const { disk } = this;
+    if (!isEncrypted(this.#plan.log) || disk.capacityBytes === Number.POSITIVE_INFINITY) return key;
+    const { segmentList } = await inspectLog({ io: disk.clone().mount(), directory: DIRECTORY });
+    return (segmentList.at(-1)?.keyId ?? key) as KeyId;
   }
 }

@@ -1,7 +1,7 @@
 import type { SimDiskOptions } from "@stonewal/io-sim";
 import type { WalOptions } from "@stonewal/writer";
 import type { Scenario } from "./exhaustive.js";
-import { LARGE_BLOCKS } from "./modes.js";
+import { LARGE_BLOCKS, ringWith } from "./modes.js";
 import type { Step } from "./plan.js";
 
 /** Short histories whose every crash is tried. **A scenario is added here.** */
@@ -56,7 +56,7 @@ const TWO_FRAMES: readonly Step[] = [
   { kind: "sync" },
 ];
 
-type Story = Pick<Scenario, "name" | "before" | "interrupted" | "watched">;
+type Story = Pick<Scenario, "name" | "before" | "interrupted" | "watched" | "keys" | "kills">;
 
 const STORIES: readonly Story[] = [
   { name: "the first opening", watched: "open" },
@@ -104,6 +104,49 @@ const FRAME_STORIES: readonly Story[] = [
   },
 ];
 
+const rotate: readonly Step[] = [{ kind: "rotate", key: 2 }, settle];
+
+/** Of encrypted logs. Whoever opens what a cut has left has the new key for the current one, and after that, once more, the old one. */
+const KEY_STORIES: readonly Story[] = [
+  { name: "a change of the key", keys: [1, 2], before: ONE, watched: [...rotate, commit, settle] },
+  {
+    name: "a change of the key while a commit is in flight, and back",
+    keys: [1, 2],
+    before: ONE,
+    watched: [commit, { kind: "rotate", key: 2 }, commit, { kind: "rotate", key: 1 }, commit, settle],
+  },
+  {
+    name: "an opening with another key",
+    keys: [1, 2],
+    before: ONE,
+    interrupted: { steps: [], afterBoundaries: 1 },
+    watched: "open",
+  },
+  {
+    name: "an opening after a cut in a change of the key",
+    keys: [1, 2],
+    before: ONE,
+    interrupted: { steps: rotate, afterBoundaries: 5 },
+    watched: "open",
+  },
+  {
+    name: "an opening with the old key after a cut in a change of it",
+    keys: [1, 1],
+    before: ONE,
+    interrupted: { steps: rotate, afterBoundaries: 9 },
+    watched: "open",
+  },
+];
+
+const encrypted = (where: readonly Setting[]): Setting[] =>
+  where.map(({ name, disk, options }) => ({
+    name: `${name}, encrypted`,
+    disk,
+    options: { ...options, encryption: { keys: ringWith(1) } },
+  }));
+
+const killedToo = (stories: readonly Story[]): Story[] => stories.map((story) => ({ ...story, kills: true }));
+
 function tell(stories: readonly Story[], where: readonly Setting[]): Scenario[] {
   return stories.flatMap((story) =>
     where.map(({ name, disk, options }) => ({ ...story, name: `${story.name} (${name})`, disk, options })),
@@ -113,4 +156,5 @@ function tell(stories: readonly Story[], where: readonly Setting[]): Scenario[] 
 export const SCENARIOS: readonly Scenario[] = [
   ...tell([...STORIES, ...FRAME_STORIES], TORN_BLOCKS),
   ...tell(STORIES, SECTORS_IN_ANY_ORDER),
+  ...tell(killedToo(KEY_STORIES), encrypted(TORN_BLOCKS)),
 ];

@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { SimDisk } from "@stonewal/io-sim";
+import type { KeyRing } from "@stonewal/record";
 import { openReader } from "@stonewal/recovery";
 import type { Wal } from "@stonewal/writer";
 import { codeOf, except } from "./errors.js";
@@ -12,11 +13,15 @@ import type { Step } from "./plan.js";
 export class Session {
   readonly #disk: SimDisk;
   readonly #wal: Wal;
+  readonly #keys: KeyRing | undefined;
   readonly #ledger: Ledger;
   readonly #directory: string;
   readonly #isDead: () => boolean;
   readonly #mark: () => number;
   #pending: Promise<unknown>[] = [];
+  /** Changes of the key that were asked for, and those that came to something. */
+  #rotations = 0;
+  keyChanges = 0;
   /** What went wrong with calls that nobody waited for. */
   readonly failures: unknown[] = [];
   /** LSNs that callers were told are durable, since the ledger was last told. */
@@ -24,9 +29,10 @@ export class Session {
   readonly #following = new AbortController();
   readonly #followers: Promise<unknown>[] = [];
 
+  /** `keys`: of an encrypted log, the ring that it was opened with. */
   constructor(
     disk: SimDisk,
-    wal: Wal,
+    { wal, keys }: { readonly wal: Wal; readonly keys: KeyRing | undefined },
     ledger: Ledger,
     directory: string,
     isDead: () => boolean,
@@ -34,6 +40,7 @@ export class Session {
   ) {
     this.#disk = disk;
     this.#wal = wal;
+    this.#keys = keys;
     this.#ledger = ledger;
     this.#directory = directory;
     this.#isDead = isDead;
@@ -134,6 +141,9 @@ export class Session {
         return;
       case "seal":
         this.#track(wal.seal().catch(except("WAL_NO_SPACE")));
+        return;
+      case "rotate":
+        this.#track(this.#rotate(step.key));
         return;
       case "cut":
         await this.#cut(step.at);
@@ -306,6 +316,25 @@ export class Session {
     const lsn = Math.floor(at * (this.#wal.durableLsn + 1));
     this.#ledger.trimLsn = Math.max(this.#ledger.trimLsn, lsn);
     this.#track(this.#wal.checkpoint(lsn));
+  }
+
+  /** From then on no other key is written with. On a full disk the log goes over with its next segment, whenever there is one. */
+  async #rotate(key: number): Promise<void> {
+    if (this.#keys === undefined) return;
+    this.#rotations += 1;
+    const rotation = this.#rotations;
+    const before = this.#wal.keyId;
+    await this.#keys.use(key);
+    try {
+      await this.#wal.rotateKey();
+    } catch (error) {
+      except("WAL_NO_SPACE")(error);
+      return;
+    }
+    if (this.#wal.keyId !== before) this.keyChanges += 1;
+    // Where another change has been asked for since, the log may be on its way there.
+    if (rotation === this.#rotations)
+      assert.equal(this.#wal.keyId, key, "the key has been changed, and the log goes on with another");
   }
 
   async #cut(at: number): Promise<void> {

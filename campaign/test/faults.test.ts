@@ -28,5 +28,6 @@ test("no acknowledged record is lost to calls that fail, and what fails is said 
 test("no acknowledged record is lost to a full disk, nobody waits for ever, and it works again when there is room", {
   timeout: 10 * MINUTES,
 }, async () => {
-  await runSeeds("full disk", 200);
+  const counts = await runSeeds("full disk", 200);
+  expectAll(counts, /^opened with another key$/, /^key changed$/);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { HistoryFailure, mutations, runHistory, tornAllTheSame } from "../src/index.js";
-import { runSeeds, seeds } from "./seeds.js";
+import { expectAll, runSeeds, seeds } from "./seeds.js";
 
 const MINUTES = 60_000;
 
@@ -10,6 +10,7 @@ test("no acknowledged record is lost to a power cut at any point, and no ordinar
   const counts = await runSeeds("power cuts", 500);
   expect(counts.crashes).toBeGreaterThanOrEqual(seeds(500).length * 4);
   expect(counts["records recovered"]).toBeGreaterThan(0);
+  expectAll(counts, /^opened with another key$/, /^key changed$/);
 });
 
 const AUTO = { mode: { log: "direct", dwb: "auto" }, disk: "untorn writes" } as const;
