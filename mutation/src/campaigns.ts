@@ -1,11 +1,14 @@
 import { type CampaignName as RandomCampaign, runHistory } from "stonewal-campaign";
 import { acknowledgeByCopies } from "./campaigns/acknowledging-copies.js";
+import { attackDisk } from "./campaigns/attacks.js";
 import { keepBackEndPromises } from "./campaigns/back-end-promises.js";
 import { damageOnePlace } from "./campaigns/damage.js";
 import { copyFrames } from "./campaigns/frame-copies.js";
 import { failAndKill } from "./campaigns/killed.js";
 import { crashAtAnchor, crashAtCut, crashAtMarkedStep } from "./campaigns/marked-steps.js";
 import { overtakeVoid } from "./campaigns/overtaken-void.js";
+import { refuseWrongCalls } from "./campaigns/refusals.js";
+import { keepSecrets } from "./campaigns/secrets.js";
 import { tearGroups } from "./campaigns/torn-groups.js";
 import { tearPages } from "./campaigns/torn-pages.js";
 
@@ -22,6 +25,9 @@ const TARGETED = {
   "copies of frames": copyFrames,
   "commits acknowledged by their copies": acknowledgeByCopies,
   "promises of a back end": keepBackEndPromises,
+  secrets: keepSecrets,
+  "an attacker with the disk": attackDisk,
+  "wrong keys and older copies": refuseWrongCalls,
 } satisfies Record<string, (seed: number) => Promise<void>>;
 
 /** What may be run against a mutant: the random campaigns, and the targeted ones. */

@@ -8,8 +8,8 @@ import { runTrial, type TrialResult } from "./trial.js";
 const SHORT_HISTORIES = 40;
 
 /** Whether a mutant is part of the short form, in `npm test`. */
-export function isShort({ within }: Mutant): boolean {
-  return within <= SHORT_HISTORIES;
+export function isShort({ within, wholeGateOnly }: Mutant): boolean {
+  return within <= SHORT_HISTORIES && wholeGateOnly !== true;
 }
 
 /** How many histories of each campaign have to pass without any mutant before one of `mutants` may count as caught. */

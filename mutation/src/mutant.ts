@@ -23,6 +23,8 @@ export interface Mutant {
   readonly campaign: CampaignName;
   /** It has to be noticed within this many histories, from seed 1 on. */
   readonly within: number;
+  /** Only in the whole gate, though it is noticed soon: what notices it is tried with a mutant like it in the short form. */
+  readonly wholeGateOnly?: boolean;
 }
 
 /** A mutant that says nothing: its text is not in the code, or is there more than once. */

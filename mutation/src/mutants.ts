@@ -3,7 +3,9 @@ import { acknowledgingCopyMutants } from "./mutants/acknowledging-copies.js";
 import { backEndMutants } from "./mutants/back-end.js";
 import { checksumMutants } from "./mutants/checksums.js";
 import { commitMutants } from "./mutants/commits.js";
+import { compressionMutants } from "./mutants/compression.js";
 import { doubleWriteMutants } from "./mutants/double-write.js";
+import { encryptionMutants } from "./mutants/encryption.js";
 import { recoveryMutants } from "./mutants/recovery.js";
 import { segmentMutants } from "./mutants/segments.js";
 
@@ -15,5 +17,7 @@ export const mutants: readonly Mutant[] = [
   ...acknowledgingCopyMutants,
   ...recoveryMutants,
   ...checksumMutants,
+  ...encryptionMutants,
+  ...compressionMutants,
   ...backEndMutants,
 ];

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import type { IoBackend } from "@stonewal/io";
 import { SimDisk, type SimDiskOptions } from "@stonewal/io-sim";
 import { verifyLog } from "@stonewal/recovery";
 import { openLog, type Wal, type WalOptions } from "@stonewal/writer";
@@ -20,14 +21,30 @@ const SMALL: Mode = {
 /** A log on a simulated disk, and the ledger of what it was given and what it said. */
 export class LogUnderTest {
   readonly disk: SimDisk;
-  readonly ledger = new Ledger();
-  readonly #random: Random;
+  readonly ledger: Ledger;
+  /** Stands between the log and the disk: somebody who watches what is written. */
+  watch: (io: IoBackend) => IoBackend = (io) => io;
+  protected readonly random: Random;
   #wal: Wal | undefined;
   #mark = 0;
 
-  constructor(random: Random, options: SimDiskOptions) {
-    this.#random = random;
-    this.disk = new SimDisk(options);
+  /** On a disk of its own, or on one `from` which it goes on: a copy, with the ledger of what it holds. */
+  constructor(
+    random: Random,
+    options: SimDiskOptions,
+    from?: { readonly disk: SimDisk; readonly ledger: Ledger },
+  ) {
+    this.random = random;
+    this.disk = from?.disk ?? new SimDisk(options);
+    this.ledger = from?.ledger ?? new Ledger();
+  }
+
+  /** As the disk is, to be restored, or to go on beside it. Nobody has the copy open. */
+  copy(seed: number): this {
+    const disk = this.disk.clone(seed);
+    disk.crash("none");
+    const made = this.constructor as new (...given: ConstructorParameters<typeof LogUnderTest>) => this;
+    return new made(this.random, {}, { disk, ledger: this.ledger.clone() });
   }
 
   get wal(): Wal {
@@ -35,7 +52,7 @@ export class LogUnderTest {
   }
 
   async open(mode: Mode): Promise<void> {
-    this.#wal = await openLog({ io: this.disk.mount(), directory: DIRECTORY, ...SMALL, ...mode });
+    this.#wal = await openLog({ io: this.watch(this.disk.mount()), directory: DIRECTORY, ...SMALL, ...mode });
   }
 
   /** Whatever a power cut leaves is in order: nobody is to be told of damage. */
@@ -66,7 +83,7 @@ export class LogUnderTest {
 
   payload(bytes: number): Uint8Array {
     this.#mark += 1;
-    const payload = new Uint8Array(Math.max(8, bytes)).fill(1 + this.#random.below(255));
+    const payload = new Uint8Array(Math.max(8, bytes)).fill(1 + this.random.below(255));
     new DataView(payload.buffer).setUint32(0, this.#mark);
     return payload;
   }
