@@ -350,8 +350,8 @@ const refusalMutants: readonly Mutant[] = [
     ...REFUSALS,
   },
   {
-    name: "a new log is begun where atLeast says that there was one",
-    edits: [edit("writer/open", "if (recovered === undefined && atLeast !== undefined) {", "if (false) {")],
+    name: "nothing is said where there is no log and atLeast says that there was one",
+    edits: [edit("recovery/examine", "if (found !== undefined || atLeast === undefined)", "if (true)")],
     wholeGateOnly: true,
     ...REFUSALS,
   },

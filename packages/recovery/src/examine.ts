@@ -12,6 +12,7 @@ import { DurableTracker } from "./durable-tracker.js";
 import { holdsFrames, readCopies } from "./dwb-copies.js";
 import { RecoveryError } from "./errors.js";
 import { isElsewhere } from "./misplaced-frame.js";
+import { missingLog } from "./missing-log.js";
 import type { Corruption, LogLocation, Position, Tip } from "./model.js";
 import { SegmentKeys } from "./segment-keys.js";
 import {
@@ -89,8 +90,18 @@ export interface Examination {
   readonly durable: DurableTracker;
 }
 
-/** `undefined`: no log, or only what an interrupted creation leaves behind. */
+/**
+ * `undefined`: no log, or only what an interrupted creation leaves behind. Rejects with `WAL_ROLLED_BACK` where there is none, and `atLeast` says
+ * that there was.
+ */
 export async function examine(options: ExamineOptions): Promise<Examination | undefined> {
+  const { directory, atLeast } = options;
+  const found = await examineLog(options);
+  if (found !== undefined || atLeast === undefined) return found;
+  throw missingLog(directory, atLeast);
+}
+
+async function examineLog(options: ExamineOptions): Promise<Examination | undefined> {
   const { io, directory, live, signal } = options;
   const listing = await listLog(io, directory);
   if (listing === undefined) return undefined;

@@ -2,6 +2,7 @@ export { type ErrorDetails, RecoveryError, type RecoveryErrorCode } from "./erro
 export { follow } from "./follow.js";
 export { inspectLog } from "./inspect.js";
 export { locate } from "./locate.js";
+export { missingLog } from "./missing-log.js";
 export type * from "./model.js";
 export { type LogReader, openReader } from "./reader.js";
 export { planRecovery, recoverLog } from "./repair.js";

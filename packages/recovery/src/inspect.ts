@@ -3,12 +3,12 @@ import { hex } from "./directory.js";
 import type { Examination } from "./examine.js";
 import { FrameFeed } from "./frame-feed.js";
 import { look } from "./look.js";
-import type { InspectedFrame, InspectedSegment, InspectReport, LogLocation } from "./model.js";
+import type { InspectedFrame, InspectedSegment, InspectReport, VerifyOptions } from "./model.js";
 import { viewOf } from "./segment-refs.js";
 import { verdictOn } from "./verify.js";
 
 /** What `verifyLog` finds, and what lies where. Rejects as that does. */
-export async function inspectLog(options: LogLocation): Promise<InspectReport> {
+export async function inspectLog(options: VerifyOptions): Promise<InspectReport> {
   const { found, live } = await look({ ...options, structureOnly: true });
   const { anchor } = found.anchorFile;
   return {

@@ -1,6 +1,6 @@
 import { LOCK_NAME } from "@stonewal/record";
-import { RecoveryError } from "./errors.js";
 import { type Examination, examine } from "./examine.js";
+import { missingLog } from "./missing-log.js";
 import type { LogLocation, Tip } from "./model.js";
 
 /** What looking at a log without the right to change it has come to. */
@@ -40,8 +40,7 @@ export async function look(options: LookOptions): Promise<Sight> {
     // A writer that came while we looked may have written what nobody has synced.
     if (!live && (await io.isLocked(lockPath)) && !last) continue;
     if (found === undefined) {
-      if (!live || last)
-        throw new RecoveryError("WAL_NOT_FOUND", `there is no log in ${directory}`, { file: directory });
+      if (!live || last) throw missingLog(directory);
     } else if (!live || (found.problems.length === 0 && (last || found.repairable.length === 0))) {
       return { found, live };
     } else {

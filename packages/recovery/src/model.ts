@@ -202,6 +202,8 @@ export interface VerifyReport {
   readonly dwb: DwbReport;
   /** Absent where nothing is encrypted. */
   readonly encryption?: EncryptionReport | undefined;
+  /** What to remember of the log, for `atLeast`. Absent where it is damaged, and beside a running writer, who knows it (`wal.tip`). */
+  readonly tip?: Tip | undefined;
 }
 
 export interface InspectedFrame extends FramePlace {
@@ -352,12 +354,17 @@ export interface LogPlace {
   readonly frameFirstLsn: number;
 }
 
+export interface VerifyOptions extends LogLocation {
+  /** Report `WAL_ROLLED_BACK` unless the log holds this. */
+  readonly atLeast?: Tip | undefined;
+}
+
 export interface OpenReaderOptions extends LogLocation {
   /** Read past the page cache where the file system can. Default true. */
   readonly direct?: boolean | undefined;
   /**
    * What to do about damage: `refuse` (default) rejects, `prefix` opens what precedes it; replaying to the end then
-   * throws the error when it gets there.
+   * throws the error when it gets there. A log that is not the one that was asked for (`atLeast`) is refused either way.
    */
   readonly damaged?: "refuse" | "prefix" | undefined;
   /** Reject with `WAL_ROLLED_BACK` unless the log holds this. */

@@ -33,7 +33,9 @@ import { problemError } from "./walk.js";
 export async function openReader(options: OpenReaderOptions): Promise<LogReader> {
   const sight = await look(options);
   const [problem] = sight.found.problems;
-  if (problem !== undefined && options.damaged !== "prefix") throw problemError(problem);
+  if (problem !== undefined && (options.damaged !== "prefix" || problem.code === "WAL_ROLLED_BACK")) {
+    throw problemError(problem);
+  }
   return new LogReader(options, sight);
 }
 

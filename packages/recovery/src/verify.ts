@@ -1,17 +1,17 @@
 import { hex } from "./directory.js";
 import type { Examination } from "./examine.js";
 import { look } from "./look.js";
-import type { Corruption, DwbReport, EncryptionReport, LogLocation, VerifyReport } from "./model.js";
+import type { Corruption, DwbReport, EncryptionReport, VerifyOptions, VerifyReport } from "./model.js";
 import { placeOf, tornTailOf } from "./report.js";
 
 /**
  * Reads everything there is of a log and says what is wrong with it, changing nothing. Damage does not make it reject: it is
  * listed. Beside a running writer it covers what the log itself says is durable.
  *
- * Rejects with `WAL_NOT_FOUND` where there is no log, `WAL_MISSING_SEGMENT` where only traces of one are left,
+ * Rejects with `WAL_NOT_FOUND` where there is no log (`WAL_ROLLED_BACK` where `atLeast` says that there was), `WAL_MISSING_SEGMENT` where only traces of one are left,
  * `WAL_UNSUPPORTED_FORMAT`, and a back end's `IoError` (no permission).
  */
-export async function verifyLog(options: LogLocation): Promise<VerifyReport> {
+export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   const { found, live } = await look({ ...options, structureOnly: true });
   return verdictOn(found, live);
 }
@@ -44,6 +44,7 @@ export function verdictOn(found: Examination, live: boolean): VerifyReport {
     corruption: [...problems, ...found.repairable],
     dwb: dwbReport(found),
     encryption: encryptionReport(found),
+    tip: live || problems.length > 0 ? undefined : found.tip,
   };
 }
 

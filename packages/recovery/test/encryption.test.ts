@@ -411,6 +411,32 @@ describe("an older copy of the whole directory", () => {
     expect(recovered?.tip).toEqual({ lsn: 6, tag: log.frames[4]!.tag });
   });
 
+  it("is told as that by verify and inspect too, and a reader is not given its records before it hears of it", async () => {
+    const log = older();
+    const copy = planted(log);
+    const last = log.frame(["r2"]);
+    const asked = { directory: DIRECTORY, ...withKeys(), atLeast: { lsn: 2, tag: last.tag } };
+    for (const look of [verifyLog, inspectLog]) {
+      const report = await look({ io: copy.mount(), ...asked });
+      expect(report.corruption).toMatchObject([{ code: "WAL_ROLLED_BACK", firstLsn: 2, lastLsn: 2 }]);
+      expect(report.tip).toBeUndefined();
+      const held = await look({ io: planted(log).mount(), ...asked });
+      expect(held.corruption).toEqual([]);
+      expect(held.tip).toEqual(asked.atLeast);
+    }
+    const reading = openReader({ io: copy.mount(), ...asked, damaged: "prefix" });
+    expect(await codeOf(reading)).toBe("WAL_ROLLED_BACK");
+  });
+
+  it("nothing at all in its place is told as that, and not as a log that is not there yet", async () => {
+    const asked = { directory: DIRECTORY, ...withKeys(), atLeast: { lsn: 2 } };
+    expect(await codeOf(verifyLog({ io: new SimDisk().mount(), ...asked }))).toBe("WAL_ROLLED_BACK");
+    expect(await codeOf(openReader({ io: new SimDisk().mount(), ...asked }))).toBe("WAL_ROLLED_BACK");
+    const empty = new SimDisk();
+    await empty.mount().makeDirectory(DIRECTORY);
+    expect(await codeOf(recoverLog({ io: empty.mount(), ...asked }))).toBe("WAL_ROLLED_BACK");
+  });
+
   it("what has been trimmed since is not missed", async () => {
     const log = new LogBuilder({ keys: ringOf() });
     log.open();

@@ -57,7 +57,15 @@ export { backendChannel } from "./events.js";
 export { KeyFileError, type KeyFileErrorCode, readKeyFile, writeKeyFile } from "./key-file.js";
 export { type OpenWalOptions, openWal } from "./open-wal.js";
 // Looking at a log without changing it.
-export { inspect, type LogDirectory, openReader, planRepair, type ReaderOptions, verify } from "./reading.js";
+export {
+  inspect,
+  type LogDirectory,
+  openReader,
+  planRepair,
+  type ReaderOptions,
+  type RememberedLog,
+  verify,
+} from "./reading.js";
 // For the person in trouble.
 export { repair } from "./repair.js";
 export {

@@ -8,6 +8,7 @@ import {
   openReader as openLogReader,
   planRecovery,
   type RecoveryReport,
+  type Tip,
   type VerifyReport,
   verifyLog,
 } from "@stonewal/recovery";
@@ -23,6 +24,12 @@ export interface LogDirectory {
   readonly dwbPath?: string | undefined;
   /** For an encrypted log. Without keys its structure can be looked at and repaired; its records can't be read. */
   readonly encryption?: EncryptionOptions | undefined;
+}
+
+/** A log that somebody remembers something of. */
+export interface RememberedLog extends LogDirectory {
+  /** What it has to hold, or else it is an older copy, or another history: `WAL_ROLLED_BACK`. `wal.tip` of an earlier time. */
+  readonly atLeast?: Tip | undefined;
 }
 
 export type ReaderOptions = LogDirectory &
@@ -54,13 +61,13 @@ export async function openReader(options: ReaderOptions): Promise<LogReader> {
 }
 
 /** Reads everything and reports what is damaged. Rejects only where the log can't be read at all. */
-export async function verify(options: LogDirectory): Promise<VerifyReport> {
+export async function verify(options: RememberedLog): Promise<VerifyReport> {
   checkDirectory(options.dir);
   return withBackend(options.io, options.dir, (io) => verifyLog(location(options, io)));
 }
 
 /** What opening for writing would do. `undefined` where there is no log. Rejects as opening would. */
-export async function planRepair(options: LogDirectory): Promise<RecoveryReport | undefined> {
+export async function planRepair(options: RememberedLog): Promise<RecoveryReport | undefined> {
   checkDirectory(options.dir);
   return withBackend(options.io, options.dir, (io) =>
     planRecovery({ ...location(options, io), structureOnly: true }),
@@ -69,14 +76,14 @@ export async function planRepair(options: LogDirectory): Promise<RecoveryReport 
 
 /** What is where in the log, handed to `use`, which may read its list of frames. Resolves to what `use` does. */
 export async function inspect<T>(
-  options: LogDirectory,
+  options: RememberedLog,
   use: (report: InspectReport) => Promise<T>,
 ): Promise<T> {
   checkDirectory(options.dir);
   return withBackend(options.io, options.dir, async (io) => use(await inspectLog(location(options, io))));
 }
 
-function location<T>(options: LogDirectory, io: T) {
-  const { dir, dwbPath, encryption } = options;
-  return { io, directory: resolve(dir), dwbPath, encryption };
+function location<T>(options: RememberedLog, io: T) {
+  const { dir, dwbPath, encryption, atLeast } = options;
+  return { io, directory: resolve(dir), dwbPath, encryption, atLeast };
 }

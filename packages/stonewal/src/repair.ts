@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import { type IoBackend, IoError, type IoLock } from "@stonewal/io";
 import { ANCHOR_NAME, LOCK_NAME, parseSegmentName } from "@stonewal/record";
-import { RecoveryError, type RecoveryReport, recoverLog } from "@stonewal/recovery";
+import { missingLog, type RecoveryReport, recoverLog } from "@stonewal/recovery";
 import { WalError } from "@stonewal/writer";
 import { withBackend } from "./backends.js";
 import { checkDirectory } from "./open-wal.js";
-import type { LogDirectory } from "./reading.js";
+import type { RememberedLog } from "./reading.js";
 
 /**
  * Does what opening for writing does before it appends: puts back frames from the double-write buffer, renews damaged copies of
@@ -14,19 +14,26 @@ import type { LogDirectory } from "./reading.js";
  *
  * Of an encrypted log without keys it repairs the structure, and leaves for the next opening what takes a key.
  *
- * Rejects with `WAL_NOT_FOUND`, `WAL_LOCKED`, and recovery's codes where acknowledged records are damaged beyond that; then nothing has
+ * Rejects with `WAL_NOT_FOUND`, `WAL_ROLLED_BACK`, `WAL_LOCKED`, and recovery's codes where acknowledged records are damaged beyond that; then nothing has
  * been changed.
  */
-export async function repair(options: LogDirectory): Promise<RecoveryReport> {
+export async function repair(options: RememberedLog): Promise<RecoveryReport> {
   checkDirectory(options.dir);
   const dir = resolve(options.dir);
-  const { dwbPath, encryption } = options;
+  const { dwbPath, encryption, atLeast } = options;
   return withBackend(options.io, dir, async (io) => {
-    await checkHoldsLog(io, dir);
+    await checkHoldsLog(io, options, dir);
     const lock = await lockLog(io, dir);
     try {
-      const recovered = await recoverLog({ io, directory: dir, dwbPath, encryption, structureOnly: true });
-      if (recovered === undefined) throw notFound(dir);
+      const recovered = await recoverLog({
+        io,
+        directory: dir,
+        dwbPath,
+        encryption,
+        atLeast,
+        structureOnly: true,
+      });
+      if (recovered === undefined) throw missingLog(dir, options.atLeast);
       return recovered.report;
     } finally {
       await lock.release();
@@ -35,13 +42,13 @@ export async function repair(options: LogDirectory): Promise<RecoveryReport> {
 }
 
 /** Locking creates the lock's file: not in a directory that has nothing to do with a log. */
-async function checkHoldsLog(io: IoBackend, dir: string): Promise<void> {
+async function checkHoldsLog(io: IoBackend, options: RememberedLog, dir: string): Promise<void> {
   const names = await io.list(dir).catch((error: unknown) => {
-    if (error instanceof IoError && error.code === "IO_NOT_FOUND") throw notFound(dir);
+    if (error instanceof IoError && error.code === "IO_NOT_FOUND") throw missingLog(dir, options.atLeast);
     throw error;
   });
   const ofLog = (name: string) => name === ANCHOR_NAME || parseSegmentName(name) !== undefined;
-  if (!names.some(ofLog)) throw notFound(dir);
+  if (!names.some(ofLog)) throw missingLog(dir, options.atLeast);
 }
 
 async function lockLog(io: IoBackend, dir: string): Promise<IoLock> {
@@ -49,8 +56,4 @@ async function lockLog(io: IoBackend, dir: string): Promise<IoLock> {
     if (!(error instanceof IoError) || error.code !== "IO_LOCKED") throw error;
     throw new WalError("WAL_LOCKED", `another writer has ${dir} open`, error);
   });
-}
-
-function notFound(dir: string): RecoveryError {
-  return new RecoveryError("WAL_NOT_FOUND", `there is no log in ${dir}`, { file: dir });
 }

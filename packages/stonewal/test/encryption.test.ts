@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -142,6 +152,78 @@ describe("the command line", () => {
     const alone = await run(["cat", log, "--key-file", `2=${current}`]);
     expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining("WAL_KEY_MISSING") });
     expect((await ok(["verify", log])).toString()).toContain("encrypted with keys 1, 2");
+  });
+
+  test("an older copy is told by who kept the tip, as append and inspect print it, with every command that looks at a log", async () => {
+    const directory = scratch();
+    const key = ["--key-file", await keyIn(directory)];
+    const [log, older] = [join(directory, "log"), join(directory, "older")];
+    await ok(["append", log, ...key], { input: "tea\n" });
+    cpSync(log, older, { recursive: true });
+    const said = (await ok(["append", log, ...key, "--tip"], { input: "milk\n" })).toString();
+    const [, tip] = /^durable 2\ntip (2:[\da-f]{32})\n$/.exec(said) as unknown as [string, string];
+    expect((await ok(["inspect", log])).toString()).toContain(`\n  tip ${tip}\n`);
+    for (const command of ["inspect", "verify"])
+      expect(JSON.parse((await ok([command, log, "--json"])).toString()).tip).toBe(tip);
+
+    const asked = [...key, "--at-least", tip];
+    const before = snapshot(older);
+    for (const command of [
+      ["cat"],
+      ["verify"],
+      ["inspect"],
+      ["repair"],
+      ["repair", "--dry-run"],
+      ["append"],
+      ["rotate"],
+    ]) {
+      const [name, ...more] = command as [string, ...string[]];
+      const refused = await run([name, older, ...more, ...asked], { input: "" });
+      expect(refused.code, command.join(" ")).toBe(1);
+      expect(refused.stdout + refused.stderr, command.join(" ")).toContain("WAL_ROLLED_BACK");
+      // Not even what an older copy has is printed as if it were the log.
+      if (name === "cat") expect(refused.stdout.toString()).toBe("");
+      const gone = await run([name, join(directory, "nowhere"), ...more, ...asked], { input: "" });
+      expect(gone, command.join(" ")).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("WAL_ROLLED_BACK"),
+      });
+      await ok([name, log, ...more, ...asked], { input: "" });
+    }
+    expect(snapshot(older)).toEqual(before);
+    expect(existsSync(join(directory, "nowhere"))).toBe(false);
+
+    // As long as the log, and another one.
+    await ok(["append", older, ...key], { input: "salt\n" });
+    expect(await run(["cat", older, ...asked])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("another history"),
+    });
+  });
+
+  test("a tip that can't be one is a wrong call; in the clear it is the LSN alone", async () => {
+    const log = join(scratch(), "log");
+    expect((await ok(["append", log, "--tip"], { input: "tea\n" })).toString()).toBe("durable 1\ntip 1\n");
+    for (const wrong of [
+      "",
+      "x",
+      "-1",
+      "1:",
+      "1:abc",
+      `1:${"0".repeat(31)}g`,
+      `1:${"0".repeat(34)}`,
+      "9007199254740992",
+      "1 ",
+    ]) {
+      const outcome = await run(["verify", log, "--at-least", wrong]);
+      expect(outcome, wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("CLI_USAGE") });
+    }
+    const salvage = await run(["repair", log, "--at-least", "1", "--salvage", `${log}-2`]);
+    expect(salvage).toMatchObject({ code: 2, stderr: expect.stringContaining("CLI_USAGE") });
+    await ok(["verify", log, "--at-least", "1"]);
+    expect(await run(["verify", log, "--at-least", "2"])).toMatchObject({ code: 1 });
+    // Nobody could have kept the tag of what was never encrypted.
+    expect(await run(["verify", log, "--at-least", `1:${"0".repeat(32)}`])).toMatchObject({ code: 1 });
   });
 
   test("a log that isn't encrypted is taken where that is said, and is encrypted from then on", async () => {

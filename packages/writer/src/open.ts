@@ -12,7 +12,7 @@ import {
   preambleTag,
   RecordError,
 } from "@stonewal/record";
-import { type RecoveredLog, RecoveryError, recoverLog } from "@stonewal/recovery";
+import { missingLog, type RecoveredLog, RecoveryError, recoverLog, type Tip } from "@stonewal/recovery";
 import { AnchorFile } from "./anchor-file.js";
 import { WalError } from "./errors.js";
 import { minSegmentBytes } from "./frame-assembler.js";
@@ -44,7 +44,7 @@ async function open(options: WalOptions): Promise<Wal> {
   const settings = checkOptions(options);
   const { io } = options;
   const directory = resolve(options.directory);
-  await makeDirectories(io, directory, settings.create);
+  await makeDirectories(io, directory, settings.create, options.atLeast);
   const capabilities = await io.probe(directory);
   if (capabilities.remote && !settings.allowRemote) {
     throw new WalError(
@@ -102,12 +102,18 @@ type LogParts = Pick<
 >;
 
 /** Creates what is missing of the path. */
-async function makeDirectories(io: IoBackend, directory: string, create: boolean): Promise<void> {
+async function makeDirectories(
+  io: IoBackend,
+  directory: string,
+  create: boolean,
+  atLeast?: Tip,
+): Promise<void> {
   try {
     await io.list(directory);
     return;
   } catch (error) {
     if (!(error instanceof IoError) || error.code !== "IO_NOT_FOUND") throw error;
+    if (atLeast !== undefined) throw missingLog(directory, atLeast);
     if (!create) throw new WalError("WAL_NOT_FOUND", `there is no directory ${directory}`, error);
   }
   const parent = dirname(directory);
@@ -153,10 +159,6 @@ async function recoverOrCreate(common: Common, opened: { close(): Promise<void> 
   const recovered = await recoverLog({ io, directory, dwbPath: settings.dwb.path, encryption, atLeast });
   if (recovered === undefined && !settings.create) {
     throw new WalError("WAL_NOT_FOUND", `there is no log in ${directory}`);
-  }
-  if (recovered === undefined && atLeast !== undefined) {
-    const message = `there is no log in ${directory}, and it once held LSN ${atLeast.lsn}`;
-    throw new RecoveryError("WAL_ROLLED_BACK", message, { file: directory });
   }
   const incarnation = io.random(16);
   return recovered === undefined

@@ -423,7 +423,10 @@ describe("an older copy", () => {
     expect(wal.tip).toEqual(atLeast);
     await wal.close();
     expect(await codeOf(openOn(older, { ...encrypted(), atLeast }))).toBe("WAL_ROLLED_BACK");
-    expect(await codeOf(openOn(makeDisk(), { ...encrypted(), atLeast }))).toBe("WAL_ROLLED_BACK");
+    const nothing = makeDisk();
+    expect(await codeOf(openOn(nothing, { ...encrypted(), atLeast }))).toBe("WAL_ROLLED_BACK");
+    // Not so much as a directory is made where a log is missing.
+    await expect(nothing.mount().list(DIRECTORY)).rejects.toMatchObject({ code: "IO_NOT_FOUND" });
 
     // It went on by itself: as long, and another history.
     wal = await openOn(older, encrypted());

@@ -9,8 +9,9 @@ import { EXIT, type ExitCode } from "./exit-codes.js";
 import { CliError, Hinted } from "./failure.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
 import { LineSplitter } from "./lines.js";
+import { type TipOptions, tipText } from "./tip.js";
 
-export interface AppendOptions extends KeyOptions {
+export interface AppendOptions extends KeyOptions, TipOptions {
   readonly compress?: CompressionAlgorithm;
   readonly io?: string;
   readonly dwb?: DwbMode;
@@ -19,6 +20,7 @@ export interface AppendOptions extends KeyOptions {
   readonly direct?: boolean;
   readonly type?: number;
   readonly syncEvery?: number;
+  readonly tip?: boolean;
 }
 
 /** Bound on the memory of records that are not durable yet, in bytes: twice the default, so that lines of many MiB fit. */
@@ -28,7 +30,7 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Appends standard input to the log, a record for each line. Resolves when everything is durable and the log is closed. */
 export async function append(dir: string, options: AppendOptions): Promise<ExitCode> {
-  const { io, dwb, ack, type, syncEvery } = options;
+  const { io, dwb, ack, type, syncEvery, atLeast, tip } = options;
   const wal = await openWal({
     dir,
     // Any name: an unknown one is refused with those that there are.
@@ -36,6 +38,7 @@ export async function append(dir: string, options: AppendOptions): Promise<ExitC
     bufferBytes: BUFFER_BYTES,
     encryption: await encryptionOf(options),
     compression: options.compress,
+    atLeast,
     ...(dwb === undefined ? {} : { dwb }),
     ...(ack === undefined ? {} : { ack }),
     ...(options.direct ? { direct: true } : options.buffered ? { direct: false } : {}),
@@ -49,7 +52,9 @@ export async function append(dir: string, options: AppendOptions): Promise<ExitC
   const collect = (error: unknown) => failures.push(error);
   await appender.run().catch(collect);
   await wal.close().catch(collect);
-  await durable.end().catch(collect);
+  // Of what the log says now, and not of what somebody may have put on the disk since.
+  const last = tip && failures.length === 0 ? `tip ${tipText(wal.tip)}` : undefined;
+  await durable.end(last).catch(collect);
   for (const signal of SIGNALS) process.off(signal, interrupt);
   if (failures.length === 0) return EXIT.fine;
   throw new Hinted(

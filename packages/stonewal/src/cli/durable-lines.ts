@@ -29,17 +29,22 @@ export class DurableLines {
     const { durableLsn } = this.#wal;
     if (durableLsn <= this.#printed || this.#failure !== undefined) return;
     this.#printed = durableLsn;
+    this.#write(`durable ${durableLsn}`);
+  }
+
+  #write(line: string): void {
     this.#handedOver = new Promise((resolve) => {
-      this.#stream.write(`durable ${durableLsn}\n`, (error) => {
+      this.#stream.write(`${line}\n`, (error) => {
         if (error) this.#failure ??= error;
         resolve();
       });
     });
   }
 
-  /** Resolves when the last line has been handed over. Rejects with `CLI_OUTPUT` where one could not be. */
-  async end(): Promise<void> {
+  /** Resolves when the last line has been handed over, `last` where there is one. Rejects with `CLI_OUTPUT` where one could not be. */
+  async end(last?: string): Promise<void> {
     channels.flush.unsubscribe(this.#onFlush);
+    if (last !== undefined && this.#failure === undefined) this.#write(last);
     await this.#handedOver;
     if (this.#failure === undefined) return;
     const why = this.#failure.code === "EPIPE" ? "nobody reads it any more" : this.#failure.message;

@@ -2,6 +2,7 @@ import type { InspectedFrame, InspectReport } from "@stonewal/recovery";
 import { colorsFor } from "./colors.js";
 import type { DwbSlots } from "./dwb-slots.js";
 import { type Column, heading, row } from "./table.js";
+import { tipText } from "./tip.js";
 import { corruptionLine, count, encryptionLine, framePlace, recordsHeld, tailLine, time } from "./wording.js";
 
 const SEGMENTS: readonly Column[] = [
@@ -55,6 +56,7 @@ export function overview(report: InspectReport): string[] {
     ...(report.encryption === undefined ? [] : [`  ${encryptionLine(report.encryption)}`]),
     `  ended by a clean close: ${report.closedCleanly ? "yes" : "no"}`,
     `  spare segments: ${report.spares.length}`,
+    ...(report.tip === undefined ? [] : [`  tip ${tipText(report.tip)}`]),
   ];
   for (const name of report.voidSegments) lines.push(`  no part of the log any more: ${name}`);
   if (report.tail !== undefined) lines.push(`  ${yellow("torn tail:")} ${tailLine(report.tail)}`);

@@ -8,16 +8,17 @@ import { verdict } from "./judgement.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
 import { jsonInteger } from "./numbers.js";
 import { Output } from "./output.js";
+import { type TipOptions, tipText } from "./tip.js";
 
-export interface InspectOptions extends KeyOptions {
+export interface InspectOptions extends KeyOptions, TipOptions {
   readonly json?: boolean;
 }
 
 /** Shows what a log is made of, changing nothing. Frames are printed as they are read: there may be millions. */
-export async function inspect(dir: string, { json, ...keys }: InspectOptions): Promise<ExitCode> {
+export async function inspect(dir: string, { json, atLeast, ...keys }: InspectOptions): Promise<ExitCode> {
   const encryption = await encryptionOf(keys);
   return withBackend("auto", dir, (io) =>
-    inspectLog({ dir, io, encryption }, async (report) => {
+    inspectLog({ dir, io, encryption, atLeast }, async (report) => {
       const slots = report.dwb.present ? await dwbSlots(io, report.dwb.path) : undefined;
       const output = new Output(process.stdout);
       // What comes before a frame that can't be read any more is shown all the same.
@@ -37,8 +38,8 @@ async function printText(output: Output, report: InspectReport, slots: DwbSlots 
 
 /** One object, its frames one to a line. */
 async function printJson(output: Output, report: InspectReport, slots: DwbSlots | undefined): Promise<void> {
-  const { frameList: _, dwb, ...rest } = report;
-  const head = JSON.stringify({ ...rest, dwb: { ...dwb, ...slots } });
+  const { frameList: _, dwb, tip, ...rest } = report;
+  const head = JSON.stringify({ ...rest, dwb: { ...dwb, ...slots }, tip: tip && tipText(tip) });
   await output.write(`${head.slice(0, -1)},"frameList":[`);
   let separator = "\n";
   await eachFrame(output, report, async (frame) => {

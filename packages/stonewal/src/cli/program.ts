@@ -12,6 +12,7 @@ import { acceptUnencryptedOption, keyFileOption } from "./keys.js";
 import { positiveInteger, u32 } from "./numbers.js";
 import { repair } from "./repair.js";
 import { rotate } from "./rotate.js";
+import { atLeastOption } from "./tip.js";
 import { verify } from "./verify.js";
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
@@ -105,6 +106,8 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
         "compress frames where that saves a block (default: don't)",
       ).choices(COMPRESSION_ALGORITHMS),
     )
+    .addOption(atLeastOption())
+    .option("--tip", 'print "tip LSN" at the end, of an encrypted log "tip LSN:TAG": what --at-least takes')
     .action(ending(append));
 
   program
@@ -123,6 +126,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     )
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
+    .addOption(atLeastOption())
     .action(ending(cat));
 
   program
@@ -139,6 +143,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     )
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
+    .addOption(atLeastOption())
     .action(ending(verify));
 
   program
@@ -157,6 +162,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     .option("--json", JSON_OUTPUT)
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
+    .addOption(atLeastOption().conflicts("salvage"))
     .action(ending(repair));
 
   program
@@ -169,6 +175,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     .option("--json", JSON_OUTPUT)
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
+    .addOption(atLeastOption())
     .action(ending(inspect));
 
   program
@@ -181,6 +188,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     .argument("<DIR>", DIR)
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
+    .addOption(atLeastOption())
     .action(ending(rotate));
 
   program

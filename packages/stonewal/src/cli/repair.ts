@@ -1,15 +1,16 @@
 import { basename } from "node:path";
-import { RecoveryError, type RecoveryReport } from "@stonewal/recovery";
-import { type LogDirectory, planRepair } from "../reading.js";
+import { missingLog, RecoveryError, type RecoveryReport } from "@stonewal/recovery";
+import { planRepair, type RememberedLog } from "../reading.js";
 import { repair as repairLog } from "../repair.js";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.js";
 import { Hinted } from "./failure.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
 import { Output } from "./output.js";
 import { runSalvage } from "./salvage.js";
+import type { TipOptions } from "./tip.js";
 import { corruptionLine, framePlace, recordsHeld, tailLine } from "./wording.js";
 
-export interface RepairOptions extends KeyOptions {
+export interface RepairOptions extends KeyOptions, TipOptions {
   readonly dryRun?: boolean;
   readonly salvage?: string;
   readonly json?: boolean;
@@ -20,26 +21,26 @@ export async function repair(dir: string, options: RepairOptions): Promise<ExitC
   const encryption = await encryptionOf(options);
   if (options.salvage !== undefined) return runSalvage(dir, options.salvage, { ...options, encryption });
   const dryRun = options.dryRun === true;
-  const report = await (dryRun ? plan({ dir, encryption }) : repairLog({ dir, encryption })).catch(
-    (error: unknown) => {
-      if (exitCodeOf(error) !== EXIT.damaged) throw error;
-      throw new Hinted(
-        error,
-        "nothing was changed; `stonewal repair DIR --salvage TO` copies every intact record into a new log",
-      );
-    },
-  );
+  const log = { dir, encryption, atLeast: options.atLeast };
+  const report = await (dryRun ? plan(log) : repairLog(log)).catch((error: unknown) => {
+    // Of another log than the one that is meant nothing is to be saved.
+    const other = error instanceof RecoveryError && error.code === "WAL_ROLLED_BACK";
+    if (other || exitCodeOf(error) !== EXIT.damaged) throw error;
+    throw new Hinted(
+      error,
+      "nothing was changed; `stonewal repair DIR --salvage TO` copies every intact record into a new log",
+    );
+  });
   const output = new Output(process.stdout);
   await output.write(options.json ? `${JSON.stringify({ dryRun, ...report })}\n` : readable(report, dryRun));
   await output.flush();
   return EXIT.fine;
 }
 
-async function plan(log: LogDirectory): Promise<RecoveryReport> {
+async function plan(log: RememberedLog): Promise<RecoveryReport> {
   const report = await planRepair(log);
   const { dir } = log;
-  if (report === undefined)
-    throw new RecoveryError("WAL_NOT_FOUND", `there is no log in ${dir}`, { file: dir });
+  if (report === undefined) throw missingLog(dir);
   return report;
 }
 

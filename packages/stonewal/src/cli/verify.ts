@@ -5,15 +5,16 @@ import type { ExitCode } from "./exit-codes.js";
 import { damageOf, verdict } from "./judgement.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
 import { Output } from "./output.js";
+import { type TipOptions, tipText } from "./tip.js";
 import { corruptionLine, count, encryptionLine, framePlace, recordsHeld, tailLine } from "./wording.js";
 
-export interface VerifyOptions extends KeyOptions {
+export interface VerifyOptions extends KeyOptions, TipOptions {
   readonly json?: boolean;
 }
 
 /** Reads everything, changes nothing, and says what is damaged. */
-export async function verify(dir: string, { json, ...keys }: VerifyOptions): Promise<ExitCode> {
-  const report = await verifyLog({ dir, encryption: await encryptionOf(keys) });
+export async function verify(dir: string, { json, atLeast, ...keys }: VerifyOptions): Promise<ExitCode> {
+  const report = await verifyLog({ dir, encryption: await encryptionOf(keys), atLeast });
   const output = new Output(process.stdout);
   await output.write(json ? `${JSON.stringify(inOrder(report))}\n` : readable(report));
   await output.flush();
@@ -22,8 +23,9 @@ export async function verify(dir: string, { json, ...keys }: VerifyOptions): Pro
 
 /** What a script looks for first. */
 function inOrder(report: VerifyReport): object {
-  const { records, firstLsn, lastLsn, segments, bytes, tornTail, corruption, dwb, ...more } = report;
-  return { records, firstLsn, lastLsn, segments, bytes, tornTail, corruption, dwb, ...more };
+  const { records, firstLsn, lastLsn, segments, bytes, tornTail, corruption, dwb, tip, ...more } = report;
+  const remember = tip && tipText(tip);
+  return { records, firstLsn, lastLsn, segments, bytes, tornTail, corruption, dwb, ...more, tip: remember };
 }
 
 function readable(report: VerifyReport): string {
