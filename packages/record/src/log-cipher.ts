@@ -113,6 +113,7 @@ const KEPT_KEYS = 32;
 export class LogDecipher {
   readonly #ring: KeyRing;
   readonly #derived = new Map<string, Uint8Array>();
+  #destroyed = false;
 
   constructor(ring: KeyRing) {
     this.#ring = ring;
@@ -142,7 +143,9 @@ export class LogDecipher {
     stored: Uint8Array,
     tag: Uint8Array,
   ): Uint8Array {
-    const decipher = createDecipheriv(ALGORITHM, this.#key(purpose, place), nonceOf(counter), TAG_OPTIONS);
+    const key = this.#key(purpose, place);
+    const decipher = createDecipheriv(ALGORITHM, key, nonceOf(counter), TAG_OPTIONS);
+    if (this.#destroyed) key.fill(0);
     decipher.setAuthTag(tag);
     decipher.setAAD(authenticated, { plaintextLength: stored.length });
     const plain = decipher.update(stored);
@@ -158,8 +161,9 @@ export class LogDecipher {
     return plain;
   }
 
-  /** Overwrites the derived keys; the ring keeps its own. */
+  /** Overwrites the derived keys; the ring keeps its own. What is decrypted all the same has its key derived once more, and overwritten at once. */
   destroy(): void {
+    this.#destroyed = true;
     for (const key of this.#derived.values()) key.fill(0);
     this.#derived.clear();
   }
@@ -170,6 +174,7 @@ export class LogDecipher {
     let key = this.#derived.get(name);
     if (key === undefined) {
       key = derive(this.#ring.masterKey(keyId), incarnation, purpose, place, KEY_BYTES);
+      if (this.#destroyed) return key;
       const [oldest] = this.#derived;
       if (this.#derived.size >= KEPT_KEYS && oldest !== undefined) {
         oldest[1].fill(0);

@@ -63,6 +63,7 @@ export interface Examination {
   readonly listing: Listing;
   readonly anchorFile: AnchorFile;
   readonly walk: Walk;
+  /** To be destroyed by whoever needs it no more. */
   readonly keys: SegmentKeys;
   readonly dwb: DwbImages | undefined;
   /** The part of the log that can be read in order: all of it, if there are no problems. Never empty without problems. */
@@ -95,13 +96,19 @@ export interface Examination {
  * that there was.
  */
 export async function examine(options: ExamineOptions): Promise<Examination | undefined> {
-  const { directory, atLeast } = options;
-  const found = await examineLog(options);
-  if (found !== undefined || atLeast === undefined) return found;
-  throw missingLog(directory, atLeast);
+  const { io, directory, atLeast, encryption, structureOnly } = options;
+  const keys = new SegmentKeys(encryption, { checksum: io.checksum, structureOnly });
+  try {
+    const found = await examineLog(options, keys);
+    if (found !== undefined || atLeast === undefined) return found;
+    throw missingLog(directory, atLeast);
+  } catch (error) {
+    keys.destroy();
+    throw error;
+  }
 }
 
-async function examineLog(options: ExamineOptions): Promise<Examination | undefined> {
+async function examineLog(options: ExamineOptions, keys: SegmentKeys): Promise<Examination | undefined> {
   const { io, directory, live, signal } = options;
   const listing = await listLog(io, directory);
   if (listing === undefined) return undefined;
@@ -119,8 +126,6 @@ async function examineLog(options: ExamineOptions): Promise<Examination | undefi
     });
   }
   const trimLsn = anchorFile.anchor?.trimPoint ?? 0;
-  const { encryption, structureOnly } = options;
-  const keys = new SegmentKeys(encryption, { checksum: io.checksum, structureOnly });
   const walked = await walkSegments(access, listing.segments, {
     trimLsn,
     logId: anchorFile.anchor?.logId,

@@ -38,7 +38,10 @@ export async function look(options: LookOptions): Promise<Sight> {
     const found = await examine({ ...options, live });
     const last = looks >= LOOKS;
     // A writer that came while we looked may have written what nobody has synced.
-    if (!live && (await io.isLocked(lockPath)) && !last) continue;
+    if (!live && (await io.isLocked(lockPath)) && !last) {
+      found?.keys.destroy();
+      continue;
+    }
     if (found === undefined) {
       if (!live || last) throw missingLog(directory);
     } else if (!live || (found.problems.length === 0 && (last || found.repairable.length === 0))) {
@@ -49,6 +52,7 @@ export async function look(options: LookOptions): Promise<Sight> {
       reached = frameNumber;
       if (looksThere >= LOOKS || looks >= LOOKS_AT_A_MOVING_PLACE) return { found, live };
     }
+    found?.keys.destroy();
     await new Promise<void>((resolve) => {
       io.clock.after(PAUSE_MS, resolve, true);
     });

@@ -34,6 +34,7 @@ export async function openReader(options: OpenReaderOptions): Promise<LogReader>
   const sight = await look(options);
   const [problem] = sight.found.problems;
   if (problem !== undefined && (options.damaged !== "prefix" || problem.code === "WAL_ROLLED_BACK")) {
+    sight.found.keys.destroy();
     throw problemError(problem);
   }
   return new LogReader(options, sight);
@@ -155,6 +156,7 @@ export class LogReader implements LogView {
     this.#timer?.cancel();
     this.#ring((waiting) => waiting.resolve());
     await this.#refreshing?.catch(() => undefined);
+    this.keys.destroy();
   }
 
   #checkOpen(): void {
@@ -202,6 +204,7 @@ export class LogReader implements LogView {
   }
 
   #adopt({ found, live }: Sight): void {
+    if (found.keys !== this.keys) found.keys.destroy();
     const [problem] = found.problems;
     this.#damage = problem && problemError(problem);
     this.#segments = refsOf(found);

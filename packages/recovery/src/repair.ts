@@ -31,6 +31,14 @@ export async function recoverLog(options: RecoverOptions): Promise<RecoveredLog 
     await removeDebris(options);
     return undefined;
   }
+  try {
+    return await repaired(found);
+  } finally {
+    found.keys.destroy();
+  }
+}
+
+async function repaired(found: Examination): Promise<RecoveredLog> {
   refuseProblems(found);
   const removed = superfluous(found, await spareSizes(found));
   // Each step leaves a log that is recovered to the same end if this one is cut short here.
@@ -53,6 +61,7 @@ export async function recoverLog(options: RecoverOptions): Promise<RecoveredLog 
 export async function planRecovery(options: RecoverOptions): Promise<RecoveryReport | undefined> {
   const found = await examine({ ...options, live: false });
   if (found === undefined) return undefined;
+  found.keys.destroy();
   refuseProblems(found);
   return reportOf(found, superfluous(found, await spareSizes(found)), undefined);
 }

@@ -85,13 +85,17 @@ class Tally {
 async function* records(options: LogLocation, tally: Tally): AsyncGenerator<SalvagedRecord, void, undefined> {
   const { found, live } = await look(options);
   tally.begin(found, live);
-  for await (const batch of replayBatches(options.io, viewOf(found, live))) {
-    for (const record of batch) if (tally.add(record.lsn)) yield { record, originalLsn: record.lsn };
-  }
-  if (found.problems.length > 0) {
-    for await (const batch of survivors(found)) {
+  try {
+    for await (const batch of replayBatches(options.io, viewOf(found, live))) {
       for (const record of batch) if (tally.add(record.lsn)) yield { record, originalLsn: record.lsn };
     }
-    tally.end(found);
+    if (found.problems.length > 0) {
+      for await (const batch of survivors(found)) {
+        for (const record of batch) if (tally.add(record.lsn)) yield { record, originalLsn: record.lsn };
+      }
+      tally.end(found);
+    }
+  } finally {
+    found.keys.destroy();
   }
 }

@@ -84,6 +84,11 @@ export class SegmentKeys {
     authentic(file, "it", () => authenticateAnchor(anchor, this.#decipher!));
   }
 
+  /** Overwrites what was derived of the keys. Whoever is still reading may go on. */
+  destroy(): void {
+    this.#decipher?.destroy();
+  }
+
   /** Is the key at hand? Throws where it must be. */
   async #has(file: string, keyId: number): Promise<boolean> {
     if (this.encryption === undefined) {

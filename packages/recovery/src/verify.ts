@@ -13,6 +13,7 @@ import { placeOf, tornTailOf } from "./report.js";
  */
 export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
   const { found, live } = await look({ ...options, structureOnly: true });
+  found.keys.destroy();
   return verdictOn(found, live);
 }
 

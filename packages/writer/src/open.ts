@@ -219,6 +219,7 @@ async function createLog(
     Math.min(MAX_BLOCK_BYTES, Math.max(DEFAULT_BLOCK_BYTES, capabilities.physicalBlockBytes));
   const logId = io.random(16);
   const packing = packingOf(common, logId, incarnation);
+  opened.push(packing);
   const log = { logId, incarnation, packing, blockBytes, counters: new Counters() };
   const store = makeStore(common, log, { spares: [], highestSpare: 0 });
   opened.push(store);
@@ -281,6 +282,7 @@ async function continueLog(
     );
   }
   const packing = packingOf(common, logId, incarnation);
+  opened.push(packing);
   const log = { logId, incarnation, packing, blockBytes, counters: new Counters() };
   const usable = recovered.segmentBytes === settings.segmentBytes;
   if (!usable) for (const name of recovered.spares) await io.unlink(`${directory}/${name}`);

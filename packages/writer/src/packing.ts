@@ -63,7 +63,7 @@ export class LogPacking {
   }
 
   /** Overwrites the keys that were derived. */
-  destroy(): void {
+  async close(): Promise<void> {
     for (const cipher of this.#ciphers.values()) cipher.destroy();
   }
 

@@ -679,7 +679,8 @@ export class Wal {
     // A failed DWB has been heard of already, as the poison or as the degradation.
     await this.#protection.close().catch(() => undefined);
     await attempt(() => anchor.close());
-    this.#parts.packing.destroy();
+    await this.#parts.packing.close();
+    this.#view.keys?.destroy();
     await attempt(() => lock.release());
     if (settings.ownsIo) await attempt(() => this.io.close());
     channels.close.publish({ directory: this.directory, durableLsn: this.durableLsn });

@@ -3,9 +3,10 @@ import { inspect } from "node:util";
 import type { IoBackend } from "@stonewal/io";
 import { SimDisk } from "@stonewal/io-sim";
 import { crc32c, KeyRing } from "@stonewal/record";
-import { inspectLog, verifyLog } from "@stonewal/recovery";
+import { inspectLog, openReader, planRecovery, recoverLog, salvage, verifyLog } from "@stonewal/recovery";
 import { describe, expect, test } from "vitest";
 import { openLog, type Wal, type WalOptions } from "../src/index.js";
+import { derivedKeys } from "./support/derived-keys.js";
 import { NonceLedger, watched } from "./support/nonces.js";
 import { bytes, DIRECTORY, lastSegment, makeDisk, openOn, SMALL, textsOf } from "./support/sim-log.js";
 
@@ -146,6 +147,9 @@ describe("nothing in the clear reaches the disk", () => {
     };
     const open = () => openLog({ io: watched(disk.mount(), see), directory: DIRECTORY, ...SMALL, ...mode });
     let wal = await open();
+    const before = written;
+    wal.commitNow({ payload: bytes(MARKER) });
+    expect(written).toBeGreaterThan(before);
     for (let n = 0; n < 12; n += 1) {
       const payload = bytes(`${MARKER} ${n} `.repeat(1 + (n % 4) * 600));
       if (n % 3 === 0) await wal.commit({ payload });
@@ -301,6 +305,80 @@ describe("an encrypted log", () => {
     expect(shown).not.toContain(Buffer.from(key(1)).toString("hex").slice(0, 12));
     expect(shown).not.toContain([...key(1).subarray(0, 6)].join(", "));
     expect(shown).not.toContain(Array(6).fill("61").join(" "));
+  });
+});
+
+describe("derived keys are overwritten", () => {
+  const closed = async (disk: SimDisk, options: Partial<WalOptions>) => {
+    const wal = await openOn(disk, options);
+    await wal.commit({ payload: bytes("one") });
+    await textsOf(wal);
+    await wal.close();
+  };
+
+  test.each<[string, (disk: SimDisk) => Promise<void>]>([
+    [
+      "when a log is closed: those that were written with, and those that were read with",
+      async (disk) => {
+        await closed(disk, encrypted());
+        await closed(disk, encrypted({ keys: ring(2) }));
+      },
+    ],
+    [
+      "when a reader is closed",
+      async (disk) => {
+        await closed(disk, encrypted());
+        const reader = await openReader({ io: disk.mount(), directory: DIRECTORY, ...encrypted() });
+        for await (const _ of reader.replay());
+        await reader.close();
+        // What is read after it is read all the same.
+        const late = await openReader({ io: disk.mount(), directory: DIRECTORY, ...encrypted() });
+        const records = late.replay();
+        await late.close();
+        for await (const { lsn } of records) expect(lsn).toBe(1);
+      },
+    ],
+    [
+      "by everything else that looks at a log",
+      async (disk) => {
+        await closed(disk, encrypted());
+        const options = { io: disk.mount(), directory: DIRECTORY, ...encrypted() };
+        expect((await verifyLog(options)).corruption).toEqual([]);
+        for await (const _ of (await inspectLog(options)).frameList());
+        await planRecovery(options);
+        await recoverLog(options);
+        for await (const _ of salvage(options));
+      },
+    ],
+    [
+      "when a log can't be opened: a wrong key, an older copy, a write that fails, no room for a new key, damage",
+      async (disk) => {
+        const options = { ...encrypted(), dwb: "off" } as const;
+        await closed(disk, options);
+        const second = new KeyRing({ current: 2, keys: { 1: key(1), 2: key(9) } });
+        await closed(disk, { ...options, ...encrypted({ keys: ring(2) }) });
+        expect(await codeOf(openOn(disk, { ...options, ...encrypted({ keys: second }) }))).toBe(
+          "WAL_KEY_WRONG",
+        );
+        expect(await codeOf(openOn(disk, { ...options, atLeast: { lsn: 9 } }))).toBe("WAL_ROLLED_BACK");
+        const fault = disk.fail({ operation: "write", path: /\.wal$/, effect: "none", nth: 1 });
+        expect(await codeOf(openOn(disk, { ...options, ...encrypted({ keys: ring(2) }) }))).toBe(
+          "WAL_POISONED",
+        );
+        fault.cancel();
+        const full = makeDisk({ capacityBytes: 262_144 + 131_072 + 200_000 });
+        await closed(full, options);
+        expect(await codeOf(openOn(full, { ...options, ...encrypted({ keys: ring(2) }) }))).toBe(
+          "WAL_NO_SPACE",
+        );
+        disk.corrupt(lastSegment(disk), 131_072 + 4096 + 200, Uint8Array.of(0xaa, 0xbb));
+        expect(await codeOf(openOn(disk, options))).toBe("WAL_CORRUPT");
+      },
+    ],
+  ])("%s", async (_name, work) => {
+    const derived = await derivedKeys(() => work(makeDisk()));
+    expect(derived.length).toBeGreaterThan(5);
+    for (const bytes of derived) expect(bytes.every((byte) => byte === 0)).toBe(true);
   });
 });
 

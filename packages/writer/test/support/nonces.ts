@@ -6,16 +6,29 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /** Every byte that a back end is asked to write, before it does. */
 export function watched(io: IoBackend, see: (bytes: Uint8Array) => void): IoBackend {
+  const seeChain = (chain: readonly Step[]): void => {
+    for (const step of chain) {
+      if (step.kind !== "write") continue;
+      const { arena, start, length } = step.region;
+      see(arena.bytes.subarray(start, start + length));
+    }
+  };
+  const { now } = io;
   return new Proxy(io, {
     get(target, property) {
       if (property === "submit") {
         return (chain: readonly Step[]) => {
-          for (const step of chain) {
-            if (step.kind !== "write") continue;
-            const { arena, start, length } = step.region;
-            see(arena.bytes.subarray(start, start + length));
-          }
+          seeChain(chain);
           return target.submit(chain);
+        };
+      }
+      if (property === "now" && now !== undefined) {
+        return {
+          submit: (chain: readonly Step[]) => {
+            seeChain(chain);
+            now.submit(chain);
+          },
+          finish: (submitted: Promise<void>) => now.finish(submitted),
         };
       }
       const value: unknown = Reflect.get(target, property, target);
