@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   linkSync,
@@ -12,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { KeyRing, openReader, openWal, readKeyFile, salvageLog, verify, writeKeyFile } from "../src/index.js";
 import { ok, run } from "./support/cli.js";
 import { scratch, segments, snapshot } from "./support/files.js";
@@ -64,6 +65,22 @@ describe("a key file", () => {
     const path = join(scratch(), "key");
     make(path);
     await expect(readKeyFile(path)).rejects.toMatchObject({ code: "KEY_FILE_REFUSED" });
+  });
+
+  test("is refused where it is another user's, whatever its mode says", async () => {
+    const path = await keyIn(scratch());
+    // Root can give a file away; to anybody else, a file of theirs is another's as soon as they are somebody else.
+    const me = process.geteuid?.() ?? 0;
+    if (me === 0) chownSync(path, 12_345, 12_345);
+    const asked = me === 0 ? undefined : vi.spyOn(process, "geteuid").mockReturnValue(me + 1);
+    try {
+      await expect(readKeyFile(path)).rejects.toMatchObject({
+        code: "KEY_FILE_REFUSED",
+        message: expect.stringContaining("belongs to user"),
+      });
+    } finally {
+      asked?.mockRestore();
+    }
   });
 
   test("with mode 400, or with a second name, is fine; one that isn't there is told", async () => {
