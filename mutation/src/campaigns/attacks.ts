@@ -195,6 +195,26 @@ const ATTACKS: Record<string, Attack> = {
     await refused(log, mode, what, ["WAL_REPLAYED"]);
   },
 
+  async "a segment begins with the preamble of another history"(random, what, seed) {
+    const { log, copy, mode } = await twins(random, seed, (log) => log.wal.seal());
+    await copy.wal.seal();
+    await copy.commit(10);
+    const theirs = lastOf(segmentsOf(copy.disk));
+    putPreamble(log.disk, { path: theirs.path, preamble: theirs.preamble });
+    await refused(log, mode, what, ["WAL_REPLAYED"]);
+  },
+
+  async "the end of the log is gone, and the anchor has been left"(random, what, seed) {
+    const mode = encrypted();
+    const log = await closedLog(random, seed, mode);
+    const { path, frames } = lastOf(segmentsOf(log.disk));
+    const first = random.pick(frames.slice(0, frames.findLastIndex(withRecords) + 1));
+    if (first === undefined) return;
+    const { offset } = first.header;
+    log.disk.corrupt(path, offset, new Uint8Array(log.disk.fileBytes(path).length - offset));
+    await refused(log, mode, what, ["WAL_CORRUPT"]);
+  },
+
   async "a preamble is changed"(random, what, seed) {
     const mode = encrypted();
     const log = await closedLog(random, seed, mode);
@@ -312,7 +332,7 @@ async function twins(random: Random, seed: number, then: (log: SecretLog) => Pro
   await log.commit(10);
   await log.close();
   log.disk.crash();
-  return { log, mode, ours, theirs };
+  return { log, copy, mode, ours, theirs };
 }
 
 /** The bytes of a frame that somebody without a key can make: a record of his own. */

@@ -328,7 +328,10 @@ async function scanRun(
       lastFrame = scan.lastFrame ?? lastFrame;
       lastOpen = scan.lastOpen ?? lastOpen;
       ({ position, stop } = scan);
-      const wrong = next === undefined ? undefined : wrongEnd(scan, walked, next);
+      const wrong =
+        next === undefined
+          ? undefined
+          : wrongEnd(scan, walked, next, await bothAuthentic(keys, walked, run[i + 1]!));
       const lastLsn = next === undefined || wrong !== undefined ? position.nextLsn - 1 : next.previousLsn;
       segments.push({ walked, end: position.offset, lastLsn, restores: scan.restores, sums: scan.sums });
       const reads = next === undefined || wrong !== undefined || isTidyEnd(walked, next, scan);
@@ -393,11 +396,20 @@ function rolledBack(
   return { code: "WAL_ROLLED_BACK", message, details: { file: directory, firstLsn: lsn } };
 }
 
-/** Whether a scan ended where the next segment says that this one ends; if not, what is wrong. */
+/** Whether the keys are at hand for two segments that are encrypted: then they have been authenticated. */
+async function bothAuthentic(keys: SegmentKeys, ...segments: readonly WalkedSegment[]): Promise<boolean> {
+  for (const { file, preamble } of segments) {
+    if (preamble.encryption === undefined || !(await keys.unpackerFor(file.path, preamble))) return false;
+  }
+  return true;
+}
+
+/** Whether a scan ended where the next segment says that this one ends; if not, what is wrong. `authentic`: both were authenticated. */
 function wrongEnd(
   scan: SegmentScan,
   walked: WalkedSegment,
   next: WalkedSegment["preamble"],
+  authentic: boolean,
 ): WrongEnd | undefined {
   const { position, lastFrame, stop } = scan;
   const frame = `frame ${position.frameNumber}`;
@@ -415,7 +427,11 @@ function wrongEnd(
     position.chain === next.previousChecksum &&
     next.previousLsn < position.nextLsn &&
     next.previousLsn >= firstThere - 1;
-  if (!agrees) return { code: "WAL_CORRUPT", what: `it does not end as segment ${next.sequence} says` };
+  if (!agrees) {
+    // Whoever has the key has written both so: nothing is damaged, they don't belong together.
+    const code = authentic ? "WAL_REPLAYED" : "WAL_CORRUPT";
+    return { code, what: `it does not end as segment ${next.sequence} says` };
+  }
   if (next.encryption === undefined || sameBytes(next.encryption.previousTag, position.tag)) return undefined;
   return { code: "WAL_REPLAYED", what: `segment ${next.sequence} follows on another end than this one` };
 }

@@ -351,6 +351,24 @@ describe("what is authentic, and in the wrong place", () => {
     expect(["WAL_TAMPERED", "WAL_REPLAYED"]).toContain(await verdict(planted(ours)));
   });
 
+  it("a preamble exchanged for that of another history, with what it begins", async () => {
+    const fork = (incarnation: number) => {
+      const log = new LogBuilder({ keys: ringOf() });
+      log.open();
+      log.reopen(id(incarnation));
+      log.frame(["r1"]);
+      log.roll();
+      return log;
+    };
+    const [ours, theirs] = [fork(0xb1), fork(0xb2)];
+    ours.frame(["r2"]);
+    ours.close();
+    const disk = planted(ours);
+    ours.segments[1]!.bytes.set(encodePreamble(theirs.segments[1]!.preamble));
+    disk.plant(ours.segments[1]!.path, ours.segments[1]!.bytes);
+    expect(await verdict(disk)).toBe("WAL_REPLAYED");
+  });
+
   it("a segment of another history of the log", async () => {
     const fork = (incarnation: number) => {
       const log = new LogBuilder({ keys: ringOf() });
@@ -368,7 +386,10 @@ describe("what is authentic, and in the wrong place", () => {
     const disk = planted(ours);
     const first = theirs.segments[0]!;
     disk.plant(first.path, first.bytes);
-    expect(await verdict(disk)).toBe("WAL_CORRUPT");
+    expect(await verdict(disk)).toBe("WAL_REPLAYED");
+    // Without keys nothing says that either of them is as it was written.
+    const report = await verifyLog({ io: disk.mount(), directory: DIRECTORY });
+    expect(report.corruption).toMatchObject([{ code: "WAL_CORRUPT" }]);
     const forged = { ...preamble, previousChecksum: theirs.frames[1]!.checksum };
     ours.segments[1]!.bytes.set(encodePreamble(forged));
     disk.plant(ours.segments[1]!.path, ours.segments[1]!.bytes);
