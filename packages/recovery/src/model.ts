@@ -176,7 +176,7 @@ export interface DwbReport {
 
 /** What of an encrypted log was checked with its keys. */
 export interface EncryptionReport {
-  /** Ids of the keys that its segments were written with, oldest first. */
+  /** Ids of the keys that its segments were written with, oldest first, and of the anchor's if it is another. */
   readonly keyIds: readonly number[];
   /** Ids of those that were not at hand: of what was written with them only the structure was checked. */
   readonly unchecked: readonly number[];

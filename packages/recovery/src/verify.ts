@@ -49,9 +49,11 @@ export function verdictOn(found: Examination, live: boolean): VerifyReport {
   };
 }
 
-function encryptionReport({ walk, keys }: Examination): EncryptionReport | undefined {
+function encryptionReport({ walk, keys, anchorFile }: Examination): EncryptionReport | undefined {
   const ids = walk.run.map(({ preamble }) => preamble.encryption?.keyId);
-  const keyIds = [...new Set(ids.filter((id) => id !== undefined))];
+  // The anchor may have been written with a key that no segment has, or has any more.
+  const all = [...ids, anchorFile.anchor?.encryption?.keyId];
+  const keyIds = [...new Set(all.filter((id) => id !== undefined))];
   if (keyIds.length === 0) return undefined;
   const unencryptedSegments = ids.filter((id) => id === undefined).length;
   return { keyIds, unchecked: keys.unchecked, unencryptedSegments };

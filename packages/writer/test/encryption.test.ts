@@ -435,6 +435,25 @@ describe("keys are changed", () => {
     await wal.close();
   });
 
+  test("a key that nothing but the anchor is written with any more is still listed: without it the log does not open", async () => {
+    const disk = makeDisk();
+    const keys = ring(1);
+    const wal = await openOn(disk, { encryption: { keys } });
+    await wal.commit({ payload: bytes("old") });
+    await keys.use(2);
+    await wal.rotateKey();
+    await wal.commit({ payload: bytes("new") });
+    // Back again, and closed before a segment was begun with it.
+    await keys.use(1);
+    await wal.checkpoint(1);
+    await wal.close();
+    const report = await verifyLog({ io: disk.mount(), directory: DIRECTORY });
+    expect(report.segments).toBe(1);
+    expect(report.encryption?.keyIds).toEqual([2, 1]);
+    const only = new KeyRing({ current: 2, keys: { 2: key(2) } });
+    expect(await codeOf(openOn(disk, encrypted({ keys: only })))).toBe("WAL_KEY_MISSING");
+  });
+
   test("a key that is gone for good: the log opens where that is allowed, and its segments can be checkpointed away", async () => {
     const disk = makeDisk();
     let wal = await openOn(disk, encrypted());
