@@ -113,7 +113,7 @@ const KEY_STORIES: readonly Story[] = [
     name: "a change of the key while a commit is in flight, and back",
     keys: [1, 2],
     before: ONE,
-    watched: [commit, { kind: "rotate", key: 2 }, commit, { kind: "rotate", key: 1 }, commit, settle],
+    watched: [commit, { kind: "rotate", key: 2 }, commit, { kind: "rotate", key: 1 }, commit, settle, ...ONE],
   },
   {
     name: "an opening with another key",
