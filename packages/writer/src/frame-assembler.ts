@@ -159,11 +159,6 @@ export class FrameAssembler {
     return this.#plan.keyId !== this.#options.packing.keyId;
   }
 
-  /** Id of the key that the next frame will be written with; 0: none. */
-  get keyId(): number {
-    return this.#plan.keyId;
-  }
-
   get nextLsn(): number {
     return this.#plan.nextLsn;
   }

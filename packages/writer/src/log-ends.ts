@@ -137,14 +137,14 @@ export class LogEnds {
 
   /** See `Wal.rotateKey`. */
   rotateKey(): Promise<void> {
-    const { checkUsable, commits, assembler, nextSegment, store } = this.#options;
+    const { checkUsable, commits, assembler, nextSegment } = this.#options;
     return this.alone(async () => {
       checkUsable();
       if (assembler.keyIsOld) {
         await commits.drain();
         assembler.roll(await nextSegment.obtain());
-      } else if (store.active.preamble.encryption?.keyId === assembler.keyId) return;
-      // An append may have begun a segment with the new key by itself, which then waits behind frames that have the old one.
+      }
+      // Appends may have begun segments with other keys by themselves, which then wait behind frames of the old ones.
       await commits.drain();
     });
   }

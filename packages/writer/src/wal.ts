@@ -592,8 +592,8 @@ export class Wal {
 
   /**
    * Goes over to the key that is the key ring's current one now (`KeyRing.use`): begins a new segment that is written with it. What lies in older
-   * segments stays as it is, and takes their keys, until checkpoints have freed them. Nothing to do where it is the key already.
-   * Resolves when the new segment is durable. `WAL_ARGUMENT` where the log is not encrypted, `WAL_NO_SPACE` on a full disk.
+   * segments stays as it is, and takes their keys, until checkpoints have freed them. Where it is the key already, makes no segment.
+   * Resolves when everything appended before and the new segment are durable. `WAL_ARGUMENT` where the log is not encrypted, `WAL_NO_SPACE` on a full disk.
    */
   async rotateKey(): Promise<void> {
     this.#checkUsable();

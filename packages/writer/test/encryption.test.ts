@@ -419,6 +419,34 @@ describe("keys are changed", () => {
     await wal.close();
   });
 
+  test("by appends that begin segments with another key and with this one again: no frame of the other key is still to come", async () => {
+    const disk = makeDisk();
+    const keys = ring(1);
+    const wal = await openOn(disk, {
+      encryption: { keys },
+      dwb: "off",
+      bufferBytes: 1 << 20,
+      spareSegments: 4,
+    });
+    for (let n = 0; n < 4; n += 1) {
+      await wal.commit({ payload: bytes("x") });
+      await wal.seal();
+    }
+    await wal.checkpoint(wal.durableLsn);
+    await wal.commit({ payload: bytes("old") });
+    const { segmentsActivated } = wal.stats();
+    const payload = new Uint8Array(50_000);
+    await keys.use(2);
+    for (let n = 0; n < 3; n += 1) wal.append({ payload });
+    await keys.use(1);
+    for (let n = 0; n < 2; n += 1) wal.append({ payload });
+    await wal.rotateKey();
+    expect(wal.keyId).toBe(1);
+    expect(wal.stats().segmentsActivated - segmentsActivated).toBeGreaterThanOrEqual(2);
+    expect(wal.durableLsn).toBe(wal.nextLsn - 1);
+    await wal.close();
+  });
+
   test("by opening with another current key; once a checkpoint has freed the old segments, the old key is needed no more", async () => {
     const disk = makeDisk();
     let wal = await openOn(disk, encrypted());
