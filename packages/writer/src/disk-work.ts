@@ -30,7 +30,8 @@ export class DiskWork {
   readonly #parts: Generator<Wait, void, void>;
   readonly #onEnd: (failure?: Failure) => void;
   #begun: { readonly wait: Wait; readonly promise: Promise<void> } | undefined;
-  #blocking = false;
+  /** A wait is being begun, or blocks: whatever that calls must not go on from here. */
+  #entered = false;
 
   /** `onEnd` is called once, when nothing is left to be done, or with what went wrong. */
   constructor(parts: Generator<Wait, void, void>, onEnd: (failure?: Failure) => void) {
@@ -48,8 +49,7 @@ export class DiskWork {
    * itself.
    */
   finishNow(): boolean {
-    // Called by something that a wait of ours has called.
-    if (this.#blocking) return false;
+    if (this.#entered) return false;
     const begun = this.#begun;
     if (begun !== undefined && begun.wait.block === undefined) return false;
     let wait = begun === undefined ? this.#resume() : this.#block(begun.wait, begun.promise);
@@ -64,26 +64,37 @@ export class DiskWork {
   }
 
   #block(wait: Wait, begun?: Promise<void>): Wait | undefined {
-    this.#blocking = true;
-    const failure = attempt(() => wait.block?.(begun));
-    this.#blocking = false;
+    const failure = this.#enter(() => wait.block?.(begun));
     this.#begun = undefined;
     return this.#resume(failure);
   }
 
+  #enter(call: () => void): Failure | undefined {
+    this.#entered = true;
+    const failure = attempt(call);
+    this.#entered = false;
+    return failure;
+  }
+
   async #follow(first: Wait | undefined): Promise<void> {
     for (let wait = first; wait !== undefined; ) {
-      const begun = { wait, promise: wait.begin() };
-      this.#begun = begun;
-      let failure: Failure | undefined;
-      try {
-        await begun.promise;
-      } catch (error) {
-        failure = { error };
+      const { begin } = wait;
+      let promise: Promise<void> | undefined;
+      let failure = this.#enter(() => {
+        promise = begin();
+      });
+      if (promise !== undefined) {
+        const begun = { wait, promise };
+        this.#begun = begun;
+        try {
+          await promise;
+        } catch (error) {
+          failure = { error };
+        }
+        // `finishNow` was here meanwhile, and has gone on from here.
+        if (this.#begun !== begun) return;
+        this.#begun = undefined;
       }
-      // `finishNow` was here meanwhile, and has gone on from here.
-      if (this.#begun !== begun) return;
-      this.#begun = undefined;
       wait = this.#resume(failure);
     }
   }

@@ -66,13 +66,18 @@ class Batch {
     this.last = frame;
   }
 
-  /** Plans the writes of what was added, and copies small frames; answers those whose memory is free by that. */
-  gatherFrames(gather: () => Arena): SealedFrame[] {
+  /**
+   * Plans the writes of what was added, and copies small frames into `memory`, where there is any; answers those whose own memory is
+   * free by that.
+   */
+  gatherFrames(memory: () => Arena | undefined): SealedFrame[] {
     const gathered: SealedFrame[] = [];
     for (const frame of this.#pending) {
       const { paddedLength, arena, offset } = frame;
-      if (paddedLength <= GATHER_UP_TO_BYTES && this.#gathered + paddedLength <= GATHER_BYTES) {
-        this.#put(frame, gather);
+      const fits = paddedLength <= GATHER_UP_TO_BYTES && this.#gathered + paddedLength <= GATHER_BYTES;
+      if (fits) this.#gather ??= memory();
+      if (fits && this.#gather !== undefined) {
+        this.#put(frame, this.#gather);
         gathered.push(frame);
       } else {
         this.writes.push({ arena, start: 0, length: paddedLength, offset });
@@ -83,12 +88,11 @@ class Batch {
     return gathered;
   }
 
-  #put({ arena, paddedLength, offset }: SealedFrame, gather: () => Arena): void {
-    this.#gather ??= gather();
-    this.#gather.bytes.set(arena.bytes.subarray(0, paddedLength), this.#gathered);
+  #put({ arena, paddedLength, offset }: SealedFrame, memory: Arena): void {
+    memory.bytes.set(arena.bytes.subarray(0, paddedLength), this.#gathered);
     const write = this.writes.at(-1);
-    if (write?.arena === this.#gather && write.offset + write.length === offset) write.length += paddedLength;
-    else this.writes.push({ arena: this.#gather, start: this.#gathered, length: paddedLength, offset });
+    if (write?.arena === memory && write.offset + write.length === offset) write.length += paddedLength;
+    else this.writes.push({ arena: memory, start: this.#gathered, length: paddedLength, offset });
     this.#gathered += paddedLength;
   }
 
@@ -161,9 +165,16 @@ export class HomeWrites {
   }
 
   #gather(batch: Batch): void {
-    const { io, release } = this.#options;
-    const gathered = batch.gatherFrames(() => this.#arenas.pop() ?? io.arena(GATHER_BYTES));
-    for (const frame of gathered) release(frame);
+    for (const frame of batch.gatherFrames(() => this.#memory())) this.#options.release(frame);
+  }
+
+  /** Memory to gather frames in. Without it they are written from where they are, which takes none. */
+  #memory(): Arena | undefined {
+    try {
+      return this.#arenas.pop() ?? this.#options.io.arena(GATHER_BYTES);
+    } catch {
+      return undefined;
+    }
   }
 
   /** Begins a chain if it is worth one, or else soon. */
