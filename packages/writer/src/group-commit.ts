@@ -57,7 +57,7 @@ export class GroupCommit {
   /** What is under way. */
   #work: DiskWork | undefined;
   /** What is to be told of it when it has ended: a subscriber may call the log again. */
-  #events: (() => void)[] = [];
+  readonly #events: (() => void)[] = [];
   /** Who waits for how many pieces of work to be done, in order. */
   #draining: { work: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #unwitnessed = false;
@@ -227,10 +227,9 @@ export class GroupCommit {
     });
   }
 
+  /** In order, though a subscriber may do something that is to be told of as well. */
   #publish(): void {
-    const events = this.#events;
-    this.#events = [];
-    for (const publish of events) publish();
+    for (let publish = this.#events.shift(); publish !== undefined; publish = this.#events.shift()) publish();
   }
 
   /** The waits: for a chain, and for everything that the DWB has acknowledged to be at home. */
@@ -460,6 +459,7 @@ export class GroupCommit {
     this.#options.onPoison(poison);
     const { directory } = this.#options;
     this.#events.push(() => channels.poison.publish({ directory, error: poison }));
-    if (this.#work === undefined) this.#publish();
+    // Not when what is in flight has ended: on a disk that hangs it never does.
+    this.#publish();
   }
 }

@@ -1,7 +1,9 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { type IoBackend, IoError, type Step } from "@stonewal/io";
 import type { SimDisk } from "@stonewal/io-sim";
 import { openReader } from "@stonewal/recovery";
 import { describe, expect, test } from "vitest";
-import type { Wal, WalOptions } from "../src/index.js";
+import { openLog, type Wal, type WalOptions } from "../src/index.js";
 import { bytes, DIRECTORY, fill, lastSegment, makeDisk, openOn, textsOf, turns } from "./support/sim-log.js";
 
 const BY_DWB = { ack: "dwb" } as const;
@@ -13,6 +15,22 @@ function openByDwb(disk: SimDisk, options: Partial<WalOptions> = {}): Promise<Wa
 
 async function commitAll(wal: Wal, texts: readonly string[]): Promise<void> {
   for (const text of texts) await wal.commit({ payload: bytes(text) });
+}
+
+/** `io`, which has no memory for frames that are put side by side. */
+function withoutMemoryToGather(io: IoBackend, asked: { gathers: number }): IoBackend {
+  const arena = (size: number) => {
+    if (size !== 1024 * 1024) return io.arena(size);
+    asked.gathers += 1;
+    throw new IoError("IO_FAILED", "no memory", { errno: "ENOMEM" });
+  };
+  return new Proxy(io, {
+    get(target, name) {
+      if (name === "arena") return arena;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 /** What the disk did since `from`, as far as the log's segments are concerned. */
@@ -189,6 +207,32 @@ describe("a commit", () => {
     await wal.sync();
     await wal.close();
     expect(wal.stats()).toMatchObject({ framesOnlyInDwb: 0, bufferedBytes: 0 });
+  });
+
+  test("is written home from its own memory where there is none to put frames side by side, and nothing acknowledged is lost", async () => {
+    for (const [first, second] of [
+      ["a", "b"],
+      ["L".repeat(100_000), "s".repeat(60_000)],
+    ] as const) {
+      const disk = makeDisk({ crashPolicy: "none" });
+      const memory = { gathers: 0 };
+      const io = withoutMemoryToGather(disk.mount(), memory);
+      const sizes = { segmentBytes: 8 << 20, frameBytes: 131_072, bufferBytes: 4 << 20, idleMs: 0 };
+      const wal = await openLog({ io, directory: DIRECTORY, ...sizes, ...BY_DWB });
+      const commits = [wal.commit({ payload: bytes(first) }), wal.commit({ payload: bytes(second) })];
+      await turns(1);
+      commits.push(wal.commit({ payload: bytes("c") }));
+      expect(await Promise.all(commits)).toEqual([1, 2, 3]);
+      expect(memory.gathers).toBeGreaterThan(0);
+      await settle(disk);
+      expect(wal.stats()).toMatchObject({ framesOnlyInDwb: 0, bufferedBytes: 0 });
+      await wal.commit({ payload: bytes("d") });
+      wal.syncNow();
+      disk.crash();
+      const again = await openByDwb(disk, sizes);
+      expect(await textsOf(again)).toEqual([first, second, "c", "d"].map((text, i) => `${i + 1}:${text}`));
+      await again.close();
+    }
   });
 
   test("is refused where there is no room, and ready() resolves when home writes have made some", async () => {
@@ -418,6 +462,35 @@ describe("failures", () => {
     const again = await openByDwb(disk);
     expect((await textsOf(again)).slice(0, 2)).toEqual(["1:a", "2:b"]);
     await again.close();
+  });
+
+  test("a failed home write is told of at once, though the chain in flight beside it never ends", async () => {
+    const disk = makeDisk();
+    const inner = disk.mount();
+    let hangs = false;
+    const submit = (chain: readonly Step[]) =>
+      hangs && chain.some(({ file }) => file.path === DWB)
+        ? new Promise<void>(() => undefined)
+        : inner.submit(chain);
+    const io = new Proxy(inner, {
+      get(target, name) {
+        if (name === "submit") return submit;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const sizes = { segmentBytes: 262_144, frameBytes: 65_536, bufferBytes: 262_144, idleMs: 0 };
+    const wal = await openLog({ io, directory: DIRECTORY, ...sizes, ...BY_DWB });
+    await commitAll(wal, ["a"]);
+    hangs = true;
+    disk.fail({ operation: "sync", path: /wal$/, errno: "EIO" });
+    let told = 0;
+    const onPoison = () => (told += 1);
+    subscribe("stonewal:poison", onPoison);
+    const hanging = wal.commit({ payload: bytes("b") });
+    await Promise.all([settle(disk), expect(hanging).rejects.toMatchObject({ code: "WAL_POISONED" })]);
+    unsubscribe("stonewal:poison", onPoison);
+    expect(told).toBe(1);
   });
 
   test("a full disk under a home write poisons, and loses nothing acknowledged", async () => {
