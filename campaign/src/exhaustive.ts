@@ -22,6 +22,8 @@ export interface Scenario {
   readonly keys?: readonly [first: KeyId, next: KeyId];
   /** Done beforehand, on a log that is then left open; without it there is no log yet. */
   readonly before?: readonly Step[];
+  /** What is watched begins while the next segment is still being written. */
+  readonly unprepared?: boolean;
   /** Before what is watched the power fails once, so many boundaries into these steps; what reached the disk is left to chance. */
   readonly interrupted?: { readonly steps: readonly Step[]; readonly afterBoundaries: number };
   /** What is watched: opening the log, steps, or closing it. */
@@ -159,7 +161,7 @@ async function momentsOf(scenario: Scenario, wrap: (io: IoBackend) => IoBackend)
 
   if (before !== undefined) {
     session = sessionOf((await running(open("first"))) as Awaited<ReturnType<typeof open>>);
-    await running(session.run([...before, PREPARED]));
+    await running(session.run(scenario.unprepared ? before : [...before, PREPARED]));
   }
   if (interrupted !== undefined && session !== undefined) {
     await crashWithin(disk, session, interrupted);

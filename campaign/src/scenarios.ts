@@ -56,7 +56,7 @@ const TWO_FRAMES: readonly Step[] = [
   { kind: "sync" },
 ];
 
-type Story = Pick<Scenario, "name" | "before" | "interrupted" | "watched" | "keys" | "kills">;
+type Story = Pick<Scenario, "name" | "before" | "unprepared" | "interrupted" | "watched" | "keys" | "kills">;
 
 const STORIES: readonly Story[] = [
   { name: "the first opening", watched: "open" },
@@ -91,6 +91,16 @@ const STORIES: readonly Story[] = [
     before: [...ONE, ...ONE],
     interrupted: { steps: [{ kind: "cut", at: 0.5 }], afterBoundaries: 9 },
     watched: "open",
+  },
+];
+
+/** With zeros in flight there are many outcomes: only of a segment that is one piece of them. */
+const ZEROS_STORIES: readonly Story[] = [
+  {
+    name: "commits while the next segment is written",
+    before: ONE,
+    unprepared: true,
+    watched: [...ONE, ...ONE],
   },
 ];
 
@@ -155,6 +165,6 @@ function tell(stories: readonly Story[], where: readonly Setting[]): Scenario[] 
 
 export const SCENARIOS: readonly Scenario[] = [
   ...tell([...STORIES, ...FRAME_STORIES], TORN_BLOCKS),
-  ...tell(STORIES, SECTORS_IN_ANY_ORDER),
+  ...tell([...STORIES, ...ZEROS_STORIES], SECTORS_IN_ANY_ORDER),
   ...tell(killedToo(KEY_STORIES), encrypted(TORN_BLOCKS)),
 ];
