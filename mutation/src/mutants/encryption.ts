@@ -335,13 +335,7 @@ const refusalMutants: readonly Mutant[] = [
   },
   {
     name: "atLeast is not checked",
-    edits: [
-      edit(
-        "recovery/examine",
-        "if (problems.length === 0 && options.atLeast !== undefined) {",
-        "if (false) {",
-      ),
-    ],
+    edits: [edit("recovery/examine", "if (options.atLeast !== undefined) {", "if (false) {")],
     ...REFUSALS,
   },
   {

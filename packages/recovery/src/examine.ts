@@ -72,7 +72,7 @@ export interface Examination {
   readonly frames: number;
   readonly firstLsn: number;
   readonly trimLsn: number;
-  /** Why the log must not be opened, the one behind the readable part first. */
+  /** Why the log must not be opened: first that it is not the one that was asked for, then the one behind the readable part. */
   readonly problems: readonly Problem[];
   /** What opening for writing puts right without losing a record. */
   readonly repairable: readonly Corruption[];
@@ -178,9 +178,10 @@ async function examineLog(options: ExamineOptions, keys: SegmentKeys): Promise<E
     repairable.push(...verdict.repairable);
     tear = verdict.tear;
   }
-  if (problems.length === 0 && options.atLeast !== undefined) {
-    const problem = rolledBack(directory, options.atLeast, tip, scanned);
-    if (problem !== undefined) problems.push(problem);
+  if (options.atLeast !== undefined) {
+    const problem = rolledBack(directory, options.atLeast, tip, scanned, problems.length > 0);
+    // Before all damage: it says of the readable part too that it isn't the log that was asked for.
+    if (problem !== undefined) problems.unshift(problem);
   }
 
   const restores = segments.flatMap((segment) => segment.restores);
@@ -374,15 +375,21 @@ async function scanRun(
   };
 }
 
-/** What about the log contradicts that it once held `atLeast`. What has been trimmed since can't be compared any more. */
+/**
+ * What about the log contradicts that it once held `atLeast`. What has been trimmed since can't be compared any more, nor can what lies behind
+ * damage.
+ */
 function rolledBack(
   directory: string,
   atLeast: Tip,
   tip: Tip,
   { heldTag, firstLsn }: ScannedRun,
+  damaged: boolean,
 ): Problem | undefined {
   const { lsn, tag } = atLeast;
   if (lsn > tip.lsn) {
+    // Where it ends is then no more than where it is damaged.
+    if (damaged) return undefined;
     const message = `${directory} ends at LSN ${tip.lsn}, and once held LSN ${lsn}: it is an older copy`;
     return {
       code: "WAL_ROLLED_BACK",

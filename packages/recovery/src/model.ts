@@ -364,7 +364,8 @@ export interface OpenReaderOptions extends LogLocation {
   readonly direct?: boolean | undefined;
   /**
    * What to do about damage: `refuse` (default) rejects, `prefix` opens what precedes it; replaying to the end then
-   * throws the error when it gets there. A log that is not the one that was asked for (`atLeast`) is refused either way.
+   * throws the error when it gets there. A log of which it shows that it is not the one that was asked for (`atLeast`) is refused
+   * either way; where the damage begins at or before that LSN, it can't show.
    */
   readonly damaged?: "refuse" | "prefix" | undefined;
   /** Reject with `WAL_ROLLED_BACK` unless the log holds this. */

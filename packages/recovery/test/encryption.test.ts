@@ -18,6 +18,7 @@ import {
   type RecoverOptions,
   recoverLog,
   salvage,
+  type Tip,
   verifyLog,
 } from "../src/index.js";
 import { BLOCK, type BuiltFrame, DIRECTORY, id, LogBuilder, protect } from "./log-builder.js";
@@ -447,6 +448,70 @@ describe("an older copy of the whole directory", () => {
     }
     const reading = openReader({ io: copy.mount(), ...asked, damaged: "prefix" });
     expect(await codeOf(reading)).toBe("WAL_ROLLED_BACK");
+  });
+
+  describe("that is damaged too", () => {
+    const damage = (log: LogBuilder, frame: BuiltFrame) => {
+      const disk = planted(log);
+      disk.corrupt(log.current.path, frame.offset + 200, new Uint8Array([1, 2, 3]));
+      return disk;
+    };
+    /** What is delivered of it as long as that is possible, and then what is said of it. */
+    const read = async (disk: SimDisk, atLeast: Tip) => {
+      const options = { io: disk.mount(), directory: DIRECTORY, ...withKeys(), atLeast };
+      const seen: string[] = [];
+      const code = await codeOf(
+        openReader({ ...options, damaged: "prefix" }).then(async (reader) => {
+          try {
+            for await (const record of reader.replay()) seen.push(text(record));
+          } finally {
+            await reader.close();
+          }
+        }),
+      );
+      return [...seen, code];
+    };
+
+    it("and went on by itself is told by its tag first, and no record of another history is delivered", async () => {
+      const log = older();
+      const fork = older();
+      fork.reopen(id(0xb2));
+      const atLeast = { lsn: 2, tag: log.frame(["r2"]).tag };
+      fork.frame(["other"]);
+      fork.frame(["x"]);
+      const damaged = fork.frame(["y"]);
+      fork.frame(["z"]);
+      const disk = damage(fork, damaged);
+      expect(await read(disk, atLeast)).toEqual(["WAL_ROLLED_BACK"]);
+      expect(await verdict(disk, { ...withKeys(), atLeast })).toBe("WAL_ROLLED_BACK");
+      const report = await verifyLog({ io: disk.mount(), directory: DIRECTORY, ...withKeys(), atLeast });
+      expect(report.corruption).toMatchObject([
+        { code: "WAL_ROLLED_BACK", firstLsn: 2 },
+        { code: "WAL_CORRUPT", firstLsn: 4 },
+      ]);
+    });
+
+    it("at that LSN or before shows no other history: what is intact before the damage can still be read", async () => {
+      const log = older();
+      const fork = older();
+      fork.reopen(id(0xb2));
+      const atLeast = { lsn: 2, tag: log.frame(["r2"]).tag };
+      const damaged = fork.frame(["other"]);
+      fork.frame(["x"]);
+      const disk = damage(fork, damaged);
+      expect(await read(disk, atLeast)).toEqual(["r1", "WAL_CORRUPT"]);
+      expect(await verdict(disk, { ...withKeys(), atLeast })).toBe("WAL_CORRUPT");
+    });
+
+    it("is not what the log itself is, damaged behind that LSN: its records up to there can still be read", async () => {
+      const log = older();
+      const atLeast = { lsn: 2, tag: log.frame(["r2"]).tag };
+      const damaged = log.frame(["r3"]);
+      log.frame(["r4"]);
+      const disk = damage(log, damaged);
+      expect(await read(disk, atLeast)).toEqual(["r1", "r2", "WAL_CORRUPT"]);
+      expect(await verdict(disk, { ...withKeys(), atLeast })).toBe("WAL_CORRUPT");
+    });
   });
 
   it("nothing at all in its place is told as that, and not as a log that is not there yet", async () => {

@@ -52,7 +52,8 @@ export async function append(dir: string, options: AppendOptions): Promise<ExitC
   const collect = (error: unknown) => failures.push(error);
   await appender.run().catch(collect);
   await wal.close().catch(collect);
-  // Of what the log says now, and not of what somebody may have put on the disk since.
+  // As this writer knows it: not what somebody has put on the disk since it was opened. What was there by then it has taken as it was, unless
+  // `--at-least` was given.
   const last = tip && failures.length === 0 ? `tip ${tipText(wal.tip)}` : undefined;
   await durable.end(last).catch(collect);
   for (const signal of SIGNALS) process.off(signal, interrupt);
