@@ -368,7 +368,7 @@ export interface OpenReaderOptions extends LogLocation {
    * either way; where the damage begins at or before that LSN, it can't show.
    */
   readonly damaged?: "refuse" | "prefix" | undefined;
-  /** Reject with `WAL_ROLLED_BACK` unless the log holds this. */
+  /** Reject with `WAL_ROLLED_BACK` unless the log holds this when it is opened. */
   readonly atLeast?: Tip | undefined;
   /** How often `follow` looks for news beside a writer in another process, in milliseconds. Default 50. */
   readonly pollMs?: number | undefined;

@@ -73,7 +73,8 @@ export class LogReader implements LogView {
 
   /** Use `openReader`. */
   constructor(options: OpenReaderOptions, sight: Sight) {
-    this.#options = options;
+    // Asked of the log at its opening, and not again: the writer beside it may rightly cut it shorter than that.
+    this.#options = { ...options, atLeast: undefined };
     this.#io = options.io;
     const { found } = sight;
     const newest = found.segments.at(-1)?.walked.preamble;

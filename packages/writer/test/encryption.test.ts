@@ -3,7 +3,15 @@ import { inspect } from "node:util";
 import type { IoBackend } from "@stonewal/io";
 import { SimDisk } from "@stonewal/io-sim";
 import { crc32c, KeyRing } from "@stonewal/record";
-import { inspectLog, openReader, planRecovery, recoverLog, salvage, verifyLog } from "@stonewal/recovery";
+import {
+  inspectLog,
+  type LogReader,
+  openReader,
+  planRecovery,
+  recoverLog,
+  salvage,
+  verifyLog,
+} from "@stonewal/recovery";
 import { describe, expect, test } from "vitest";
 import { openLog, type Wal, type WalOptions } from "../src/index.js";
 import { derivedKeys } from "./support/derived-keys.js";
@@ -37,6 +45,12 @@ async function appended(wal: Wal, record: { payload: Uint8Array }): Promise<void
       await wal.ready();
     }
   }
+}
+
+/** Simulated time passes: beside a writer a reader may have to look again. */
+async function refreshed(reader: LogReader, disk: SimDisk): Promise<void> {
+  const ticker = setInterval(() => disk.advance(10), 1);
+  await reader.refresh().finally(() => clearInterval(ticker));
 }
 
 function random(seed: number): (below: number) => number {
@@ -578,6 +592,24 @@ describe("an older copy", () => {
     await wal.close();
     expect(await codeOf(openOn(disk, { ...encrypted(), atLeast: cutAway }))).toBe("WAL_ROLLED_BACK");
     expect(await codeOf(openOn(disk, { ...encrypted(), atLeast: kept }))).toBe("resolved");
+  });
+
+  test("is looked for when a reader opens the log: it is not stopped for good by a cut that the writer makes later", async () => {
+    const disk = makeDisk();
+    const wal = await openOn(disk, { ...encrypted(), dwb: "off" });
+    for (let i = 1; i <= 10; i += 1) await wal.commit({ payload: bytes(`old${i}`) });
+    const options = { io: disk.mount(), directory: DIRECTORY, ...encrypted(), atLeast: wal.tip };
+    const reader = await openReader(options);
+    await wal.truncateAfter(5);
+    for (let i = 6; i <= 8; i += 1) await wal.commit({ payload: bytes(`new${i}`) });
+    await refreshed(reader, disk);
+    expect(reader.damage()).toBeUndefined();
+    await wal.close();
+    await refreshed(reader, disk);
+    expect(reader.damage()).toBeUndefined();
+    expect(reader.lastLsn()).toBe(8);
+    await reader.close();
+    expect(await codeOf(openReader(options))).toBe("WAL_ROLLED_BACK");
   });
 
   test("without encryption the last LSN alone is told", async () => {
