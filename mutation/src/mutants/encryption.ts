@@ -101,13 +101,7 @@ const secretMutants: readonly Mutant[] = [
   },
   {
     name: "a change of the key is over before its segment is begun",
-    edits: [
-      edit(
-        "writer/log-ends",
-        "else if (store.active.preamble.encryption?.keyId === assembler.keyId)",
-        "else",
-      ),
-    ],
+    edits: [edit("writer/log-ends", "if (assembler.keyIsOld) {", "if (!assembler.keyIsOld) return; {")],
     wholeGateOnly: true,
     ...SECRETS,
   },
