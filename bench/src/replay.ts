@@ -4,6 +4,12 @@ import type { Figures, Side } from "./round.js";
 import { StonewalStore } from "./stores/stonewal.js";
 import type { Store } from "./stores/store.js";
 
+/** Payloads of the records that are read back. */
+export const REPLAYED_SIZES = [
+  { name: "100 B", payloadBytes: 100 },
+  { name: "4 KiB", payloadBytes: 4096 },
+];
+
 /** Records that are made durable together while a store is filled. */
 export const BATCH = 1000;
 

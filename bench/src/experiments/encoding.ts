@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type CompressionAlgorithm, KeyRing } from "stonewal";
 import { closedLoop, type Workload } from "../closed-loop.js";
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
-import { BATCH, fill, replaySide } from "../replay.js";
+import { BATCH, fill, REPLAYED_SIZES, replaySide } from "../replay.js";
 import type { CaseResult } from "../results.js";
 import { type LogMode, StonewalStore, stonewal } from "../stores/stonewal.js";
 import type { StoreKind } from "../stores/store.js";
@@ -32,11 +32,6 @@ const WORKLOADS: readonly (Workload & { readonly name: string })[] = [
   { name: "4 KiB, 64 committers", committers: 64, payloadBytes: 4096 },
 ];
 
-const REPLAYED = [
-  { name: "100 B", payloadBytes: 100 },
-  { name: "4 KiB", payloadBytes: 4096 },
-];
-
 /** The log as it is opened by default, with its frames as they are, encrypted, compressed, or both: writing it, and reading it back. */
 export const encoding: Experiment = {
   name: "encoding",
@@ -44,7 +39,7 @@ export const encoding: Experiment = {
   async *run(bench) {
     const kinds = ENCODINGS.map(({ name, mode }) => stonewal(name, mode));
     yield* commitCases(bench, kinds);
-    for (const { name, payloadBytes } of REPLAYED) yield* replayCase(bench, kinds, name, payloadBytes);
+    for (const { name, payloadBytes } of REPLAYED_SIZES) yield* replayCase(bench, kinds, name, payloadBytes);
   },
 };
 

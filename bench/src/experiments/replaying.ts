@@ -1,6 +1,6 @@
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
 import { FLOOR } from "../floor.js";
-import { BATCH, fill, replayFigures, replaySide } from "../replay.js";
+import { BATCH, fill, REPLAYED_SIZES, replayFigures, replaySide } from "../replay.js";
 import type { CaseResult } from "../results.js";
 import type { Side } from "../round.js";
 import { segmentFiles } from "../segment-files.js";
@@ -9,17 +9,12 @@ import { FROM_CACHE, STONEWAL, StonewalStore, stonewal } from "../stores/stonewa
 import type { Store } from "../stores/store.js";
 import { summarize } from "../summary.js";
 
-const SIZES = [
-  { name: "100 B", payloadBytes: 100 },
-  { name: "4 KiB", payloadBytes: 4096 },
-];
-
 /** Filling a store that keeps everything, and reading it back in order. */
 export const replaying: Experiment = {
   name: "replaying",
   title: "a store filled in batches of 1,000, and read from end to end",
   async *run(bench) {
-    for (const { name, payloadBytes } of SIZES) {
+    for (const { name, payloadBytes } of REPLAYED_SIZES) {
       yield* withStores(bench, [stonewal(STONEWAL, {}), ...databases], (stores) =>
         cases(bench, stores, name, payloadBytes),
       );
