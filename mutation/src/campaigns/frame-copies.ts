@@ -97,7 +97,7 @@ async function staleCopyOfDroppedFrame(seed: number): Promise<void> {
     direct: true,
     segmentBytes: 1 << 20,
     bufferBytes: 1 << 20,
-    dwb: { mode: "direct", slots: 8, slotBytes: 65_536 },
+    dwb: { mode: "direct", slots: 8 },
   };
   const begin = async (): Promise<LogUnderTest> => {
     const log = new LogUnderTest(new Random(seed), { seed, crashPolicy: "none" });
@@ -131,7 +131,8 @@ async function staleCopyOfDroppedFrame(seed: number): Promise<void> {
 
 /** The sectors of slots of 64 KiB. */
 function isInSlot(slot: number, sector: number): boolean {
-  const [start, stride] = [65_536 / 512, (65_536 + BLOCK) / 512];
+  const stride = 65_536 / 512;
+  const start = stride;
   return sector >= start + slot * stride && sector < start + (slot + 1) * stride;
 }
 

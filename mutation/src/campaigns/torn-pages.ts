@@ -87,7 +87,15 @@ class Pages {
       await this.#home([page], [arena]);
     }
     const mode = this.#random.pick(["buffered", "direct"] as const);
-    this.#dwb = await openDwb({ io, path: DWB, mode, slots: 6, slotBytes: 1024, blockBytes: 512 });
+    this.#dwb = await openDwb({
+      io,
+      path: DWB,
+      mode,
+      slots: 6,
+      slotBytes: 1024,
+      blockBytes: 512,
+      slotAlignment: 512,
+    });
     this.#dwb.releaseRecovered();
   }
 

@@ -18,6 +18,11 @@ export interface DwbInput {
   /** Byte offset in the target. */
   readonly offset: number | bigint;
   readonly version: number | bigint;
+  /**
+   * The end of what is known to be durable as this is staged, by a number of the owner's own: what was made durable last has its copy
+   * overwritten one day, and then this says that it was. u64, default 0.
+   */
+  readonly watermark?: number | bigint;
   /** What is stored. Copied before `stage` returns. */
   readonly bytes: Uint8Array;
   /** Length of the whole image in bytes, where it ends with zeros that need not be stored. Default `bytes.length`. */
@@ -119,6 +124,7 @@ export class Dwb {
           target: image.target,
           offset: image.offset,
           version: image.version,
+          watermark: image.watermark,
           length: image.length,
           stored: image.stored.length,
         },
@@ -205,6 +211,7 @@ export class Dwb {
       target: toU64(image.target, "target"),
       offset: Number(offset),
       version: toU64(image.version, "version"),
+      watermark: toU64(image.watermark ?? 0, "watermark"),
       length,
       stored: bytes.length,
     };
@@ -222,6 +229,7 @@ export class Dwb {
       target: 0n,
       offset: 0,
       version: 0n,
+      watermark: 0n,
       length: 0,
       stored: 0,
     };

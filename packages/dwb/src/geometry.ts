@@ -1,6 +1,8 @@
 import { DwbError } from "./errors.js";
 
-/** Where slot 0 starts. The header has 64 KiB to itself: no folio that the kernel rewrites for a slot touches it. */
+/** What a kernel may write back as a whole though one block of it is dirty. What has only one copy must not share that with what is being written. */
+export const FOLIO_BYTES = 65536;
+/** Where slot 0 starts: the header has a folio to itself. */
 export const SLOTS_START = 65536;
 export const HEADER_BYTES = 128;
 export const SLOT_HEADER_BYTES = 128;
@@ -16,20 +18,25 @@ export interface DwbGeometry {
   readonly slotBytes: number;
   /** What is written is rounded up to this; at least the physical block, and the alignment where `direct`. */
   readonly blockBytes: number;
-  /** Distance from one slot's start to the next, in bytes. */
+  /** Distance from one slot's start to the next, in bytes; a multiple of `blockBytes`. */
   readonly slotStride: number;
 }
 
 /** Throws `DWB_ARGUMENT` where a value is out of bounds. */
-export function makeGeometry(slots: number, slotBytes: number, blockBytes: number): DwbGeometry {
-  const slotStride = strideOf(slotBytes, blockBytes);
+export function makeGeometry(
+  slots: number,
+  slotBytes: number,
+  blockBytes: number,
+  slotAlignment: number,
+): DwbGeometry {
+  if (!Number.isInteger(slotAlignment) || slotAlignment < blockBytes || slotAlignment % blockBytes !== 0) {
+    const problem = `slotAlignment must be a positive multiple of blockBytes (${blockBytes}), not ${slotAlignment}`;
+    throw new DwbError("DWB_ARGUMENT", problem);
+  }
+  const slotStride = Math.ceil((SLOT_HEADER_BYTES + slotBytes) / slotAlignment) * slotAlignment;
   const problem = geometryProblem({ slots, slotBytes, blockBytes, slotStride });
   if (problem !== undefined) throw new DwbError("DWB_ARGUMENT", problem);
   return { slots, slotBytes, blockBytes, slotStride };
-}
-
-function strideOf(slotBytes: number, blockBytes: number): number {
-  return Math.ceil((SLOT_HEADER_BYTES + slotBytes) / blockBytes) * blockBytes;
 }
 
 /** What is wrong with a geometry, from a caller or from a file. */
@@ -46,15 +53,20 @@ export function geometryProblem(geometry: DwbGeometry): string | undefined {
     return `slotBytes must be a positive multiple of blockBytes (${blockBytes}), not ${slotBytes}`;
   if (!Number.isInteger(slots) || slots < 1 || slots > MAX_SLOTS)
     return `slots must be an integer from 1 to ${MAX_SLOTS}, not ${slots}`;
-  if (slotStride !== strideOf(slotBytes, blockBytes))
-    return `a stride of ${slotStride} does not follow from slotBytes ${slotBytes} and blockBytes ${blockBytes}`;
+  if (slotStride < SLOT_HEADER_BYTES + slotBytes || slotStride % blockBytes !== 0)
+    return `a stride of ${slotStride} is no multiple of blockBytes ${blockBytes} with room for slotBytes ${slotBytes}`;
   if (slots * slotStride > MAX_RING_BYTES)
     return `slots and slotBytes make a ring of ${slots * slotStride} bytes, more than ${MAX_RING_BYTES}`;
   return undefined;
 }
 
 export function sameGeometry(a: DwbGeometry, b: DwbGeometry): boolean {
-  return a.slots === b.slots && a.slotBytes === b.slotBytes && a.blockBytes === b.blockBytes;
+  return (
+    a.slots === b.slots &&
+    a.slotBytes === b.slotBytes &&
+    a.blockBytes === b.blockBytes &&
+    a.slotStride === b.slotStride
+  );
 }
 
 export function fileBytes(geometry: DwbGeometry): number {

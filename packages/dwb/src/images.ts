@@ -10,6 +10,8 @@ export class DwbImage {
   readonly offset: number;
   /** What its owner said the version is. Whether it is the expected one is for the owner to judge. */
   readonly version: bigint;
+  /** What its owner said when it was staged: everything of its with a number below this one was durable. 0: it said nothing. */
+  readonly watermark: bigint;
   /** Length of the whole image, in bytes, trailing zeros included. */
   readonly length: number;
   /** Orders images by age: a greater one was staged later. */
@@ -18,13 +20,14 @@ export class DwbImage {
   readonly stored: Uint8Array;
 
   constructor(
-    about: Pick<DwbImage, "key" | "target" | "offset" | "version" | "length" | "ringSequence">,
+    about: Pick<DwbImage, "key" | "target" | "offset" | "version" | "watermark" | "length" | "ringSequence">,
     stored: Uint8Array,
   ) {
     this.key = about.key;
     this.target = about.target;
     this.offset = about.offset;
     this.version = about.version;
+    this.watermark = about.watermark;
     this.length = about.length;
     this.ringSequence = about.ringSequence;
     this.stored = stored;
@@ -128,6 +131,7 @@ function sameImage(a: SlotOnDisk, b: SlotOnDisk): boolean {
     a.target === b.target &&
     a.offset === b.offset &&
     a.version === b.version &&
+    a.watermark === b.watermark &&
     a.length === b.length &&
     a.parts === b.parts
   );

@@ -30,6 +30,7 @@ export interface SlotHeader {
   /** Ring sequence of the image's first part. */
   readonly first: number;
   readonly version: bigint;
+  readonly watermark: bigint;
   /** Length of the whole image, in bytes. */
   readonly length: number;
   readonly part: number;
@@ -149,6 +150,7 @@ export function encodeSlot(
   view.setUint32(at + 104, geometry.slotStride, true);
   view.setUint32(at + 108, geometry.slotBytes, true);
   view.setUint32(at + 112, geometry.blockBytes, true);
+  view.setBigUint64(at + 120, slot.watermark, true);
 }
 
 /** Computes and stores the checksums of slots in one call. `slots` are (start in `bytes`, stored bytes). */
@@ -199,7 +201,7 @@ export function decodeSlot(bytes: Uint8Array, checksum: ChecksumRanges): Decoded
   if (version !== VERSION)
     throw new DwbError("DWB_UNSUPPORTED", `slot of version ${version}; this code knows 1`);
   const kind = view.getUint32(96, true);
-  if ((kind !== KIND_IMAGE && kind !== KIND_VOID) || !isZero(bytes, 116, SLOT_HEADER_BYTES))
+  if ((kind !== KIND_IMAGE && kind !== KIND_VOID) || view.getUint32(116, true) !== 0)
     throw new DwbError(
       "DWB_UNSUPPORTED",
       `slot of kind ${kind}, or with fields that this code does not know`,
@@ -227,6 +229,7 @@ export function decodeSlot(bytes: Uint8Array, checksum: ChecksumRanges): Decoded
     parts: view.getUint32(88, true),
     stored,
     kind,
+    watermark: view.getBigUint64(120, true),
   };
   return isConsistent(header, geometry) ? { id: bytes.slice(16, 32), geometry, header } : undefined;
 }

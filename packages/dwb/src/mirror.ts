@@ -34,7 +34,7 @@ export class Mirror {
   /** Copies an entry's bytes into its slots. They are sealed by `steps`. */
   put(entry: RingEntry, bytes: Uint8Array): void {
     const { slotBytes } = this.#geometry;
-    const { key, target, offset, version, length, kind, slots: parts } = entry;
+    const { key, target, offset, version, watermark, length, kind, slots: parts } = entry;
     const mirror = this.#arena.bytes;
     for (let part = 0; part < parts; part++) {
       const start = this.#start(entry.ringSequence + part);
@@ -46,6 +46,7 @@ export class Mirror {
         offset,
         first: entry.ringSequence,
         version,
+        watermark,
         length,
         part,
         parts,

@@ -3,7 +3,7 @@ import { type IoBackend, IoError } from "@stonewal/io";
 import { createFile, restoreSize, writeHeader } from "./create.js";
 import { Dwb } from "./dwb.js";
 import { DwbError } from "./errors.js";
-import { type DwbGeometry, fileBytes, makeGeometry } from "./geometry.js";
+import { type DwbGeometry, FOLIO_BYTES, fileBytes, makeGeometry } from "./geometry.js";
 import { DwbImages } from "./images.js";
 import { scanFile } from "./read.js";
 import { nextRingSequence } from "./resume.js";
@@ -17,10 +17,17 @@ export interface DwbOptions {
   readonly mode: DwbMode;
   /** Number of slots of a new file, 1 to 65,536. Default 64. */
   readonly slots?: number;
-  /** Payload of a slot of a new file in bytes, a multiple of `blockBytes`. Default 65,536. */
-  readonly slotBytes?: number;
+  /** Payload of a slot of a new file in bytes, a multiple of `blockBytes`. Default: 65,536 less a block for the slot's header, or one block. */
+  readonly slotBytes?: number | undefined;
   /** Block size of a new file in bytes, a power of two from 512 to 65,536. Default 4,096. */
   readonly blockBytes?: number;
+  /**
+   * What the slots of a new file begin at multiples of, in bytes; a multiple of `blockBytes`. Default 65,536, the largest folio: a kernel may write a buffered file
+   * back by the folio, and what a power cut tears of it may be the slot beside the one that is being written, which may hold the only whole
+   * copy there is. Less takes less room, and writes small slots that are staged together in one piece; it is for `direct`, or where
+   * nothing is staged before the homes of what is in the buffer are synced.
+   */
+  readonly slotAlignment?: number;
 }
 
 /**
@@ -35,11 +42,12 @@ export interface DwbOptions {
  * Rejects with `DWB_OFF`, `DWB_ARGUMENT`, `DWB_DAMAGED` (the file is something else), `DWB_UNSUPPORTED`, or an `IoError`.
  */
 export async function openDwb(options: DwbOptions): Promise<Dwb> {
-  const { io, path, mode, slots = 64, slotBytes = 65536, blockBytes = 4096 } = options;
+  const { io, path, mode, slots = 64, blockBytes = 4096, slotAlignment = FOLIO_BYTES } = options;
   if (mode === "off") throw new DwbError("DWB_OFF", "a double-write buffer with mode off cannot be opened");
   if (mode !== "buffered" && mode !== "direct")
     throw new DwbError("DWB_ARGUMENT", `unknown mode ${String(mode)}`);
-  const asked = makeGeometry(slots, slotBytes, blockBytes);
+  const slotBytes = options.slotBytes ?? Math.max(FOLIO_BYTES - blockBytes, blockBytes);
+  const asked = makeGeometry(slots, slotBytes, blockBytes, slotAlignment);
   const before = await scanFile(io, path, {});
   if (before === undefined) {
     await assertAligned(io, path, mode, asked);

@@ -21,6 +21,7 @@ export class RingEntry implements DwbTicket {
   readonly target: bigint;
   readonly offset: number;
   readonly version: bigint;
+  readonly watermark: bigint;
   /** Of the whole image, in bytes. */
   readonly length: number;
   /** Bytes stored, over all its slots. */
@@ -39,6 +40,7 @@ export class RingEntry implements DwbTicket {
     this.target = about.target;
     this.offset = about.offset;
     this.version = about.version;
+    this.watermark = about.watermark;
     this.length = about.length;
     this.stored = about.stored;
     this.found = found;
@@ -47,7 +49,7 @@ export class RingEntry implements DwbTicket {
 
 export type RingContents = Pick<
   RingEntry,
-  "kind" | "key" | "target" | "offset" | "version" | "length" | "stored"
+  "kind" | "key" | "target" | "offset" | "version" | "watermark" | "length" | "stored"
 >;
 
 /**

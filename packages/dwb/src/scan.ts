@@ -130,9 +130,10 @@ const SMALLEST_BLOCK = 512;
  */
 async function identityFromSlots(disk: DiskReader, checksum: ChecksumRanges): Promise<Identity | undefined> {
   const votes = new Map<string, { readonly identity: Identity; count: number }>();
+  const headAt = headReader(disk);
   let at = SLOTS_START;
   while (at + SLOT_HEADER_BYTES <= disk.size) {
-    const slot = await candidateAt(disk, at, checksum);
+    const slot = await candidateAt(disk, at, await headAt(at), checksum);
     if (slot === undefined) {
       at += SMALLEST_BLOCK;
       continue;
@@ -150,12 +151,29 @@ async function identityFromSlots(disk: DiskReader, checksum: ChecksumRanges): Pr
   return best?.identity;
 }
 
+/** What may be a slot's header, at one place behind the other: read many at once, and where the device can't, one by one. */
+function headReader(disk: DiskReader): (at: number) => Promise<Uint8Array | "unreadable"> {
+  const chunkBytes = 1 << 16;
+  let chunk: Uint8Array | "unreadable" = new Uint8Array();
+  let start = 0;
+  return async (at) => {
+    if (at + SLOT_HEADER_BYTES > start + chunkBytes || start === 0) {
+      start = at;
+      const read = await disk.read(at, chunkBytes);
+      // A copy: what was read is valid until the next read.
+      chunk = read === "unreadable" ? read : read.slice();
+    }
+    if (chunk === "unreadable") return disk.read(at, SLOT_HEADER_BYTES);
+    return chunk.subarray(at - start, at - start + SLOT_HEADER_BYTES);
+  };
+}
+
 async function candidateAt(
   disk: DiskReader,
   at: number,
+  head: Uint8Array | "unreadable",
   checksum: ChecksumRanges,
 ): Promise<DecodedSlot | undefined> {
-  const head = await disk.read(at, SLOT_HEADER_BYTES);
   const stored = head === "unreadable" ? undefined : claimedStored(head);
   if (stored === undefined || at + SLOT_HEADER_BYTES + stored > disk.size) return undefined;
   const bytes = await disk.read(at, SLOT_HEADER_BYTES + stored);

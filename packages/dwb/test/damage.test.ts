@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DwbError, readDwb } from "../src/index.js";
+import { DwbError, type DwbOptions, openDwb, readDwb } from "../src/index.js";
 import { image, listed, newDisk, open, PATH, pattern, read, SLOTS_AT, STRIDE } from "./support/buffer.js";
 import { PAGE_GEOMETRY, pageFile, pageHeader, pageSlot } from "./support/format-page.js";
 
@@ -293,5 +293,30 @@ describe("hostile bytes", () => {
     const many = { ...PAGE_GEOMETRY, slots: 65536 };
     const images = await read(planted(pageFile(pageHeader(ID, many), [])).mount());
     expect(images.damagedSlots.length).toBe(65536 - 4);
+  });
+});
+
+describe("the kernel writes a buffered file back by the folio, and the power fails in the middle of it", () => {
+  /** Whether the image that was durable before is still there. */
+  async function survives(seed: number, options: Partial<DwbOptions>): Promise<boolean> {
+    const disk = newDisk({ seed, folioBytes: 65_536 });
+    const io = disk.mount();
+    const dwb = await openDwb({ io, path: PATH, mode: "buffered", slots: 4, ...options });
+    await dwb.write(image(1, 1, 5000));
+    disk.crashAfter(1);
+    await dwb.write(image(2, 1, 5000)).catch(() => undefined);
+    expect(disk.crashes).toBe(1);
+    return listed(await read(disk.mount())).includes("1@1");
+  }
+
+  test("what is being written takes no other slot with it", async () => {
+    for (let seed = 1; seed <= 100; seed += 1) expect(await survives(seed, {})).toBe(true);
+  });
+
+  test("with slots closer together than a folio it may: that is what `slotAlignment` is about", async () => {
+    const all = await Promise.all(
+      Array.from({ length: 100 }, (_, seed) => survives(seed, { slotAlignment: 4096, slotBytes: 8192 })),
+    );
+    expect(new Set(all)).toEqual(new Set([true, false]));
   });
 });

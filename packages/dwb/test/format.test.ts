@@ -26,11 +26,20 @@ describe("the bytes are those of docs/format.md", () => {
     const disk = newDisk();
     const dwb = await open(disk.mount());
     dwb.stage(image(3, 4, 100));
-    dwb.stage(image(5, 6, 1500, { length: 1800, target: 9, offset: 77 }));
+    dwb.stage(image(5, 6, 1500, { length: 1800, target: 9, offset: 77, watermark: 2n ** 40n }));
     dwb.stageVoid(8);
     await dwb.close();
     const long = pattern(1500, 506);
-    const several = { key: 5, target: 9, offset: 77, first: 2, version: 6, length: 1800, parts: 2 };
+    const several = {
+      key: 5,
+      target: 9,
+      offset: 77,
+      first: 2,
+      version: 6,
+      watermark: 2 ** 40,
+      length: 1800,
+      parts: 2,
+    };
     const expected = pageFile(pageHeader(dwb.id), [
       [0, pageSlot(dwb.id, { ring: 1, key: 3, offset: 3 * 4096, version: 4 }, pattern(100, 304))],
       [1, pageSlot(dwb.id, { ...several, ring: 2, part: 0 }, long.subarray(0, 1024))],
@@ -66,19 +75,15 @@ describe("the bytes are those of docs/format.md", () => {
   test("versions, kinds and fields of the future are refused, not guessed at", async () => {
     const slot = (patch: readonly (readonly [number, number])[]): Uint8Array =>
       pageFile(pageHeader(ID), [[0, pageSlot(ID, { ring: 1, key: 1, patch }, pattern(10, 1))]]);
-    for (const patch of [
-      [12, 2] as const,
-      [96, 3] as const,
-      [96, 0] as const,
-      [116, 1] as const,
-      [124, 1] as const,
-    ])
+    for (const patch of [[12, 2] as const, [96, 3] as const, [96, 0] as const, [116, 1] as const])
       expect(await rejectionOf(readFile(slot([patch])))).toBe("DWB_UNSUPPORTED");
-    const wide = pageHeader(ID, { ...PAGE_GEOMETRY, stride: 2048 });
-    expect(await rejectionOf(readFile(pageFile(wide, [])))).toBe("DWB_UNSUPPORTED");
-    const disk = newDisk();
-    disk.plant(PATH, pageFile(wide, []));
-    expect(await rejectionOf(open(disk.mount()))).toBe("DWB_UNSUPPORTED");
+    for (const stride of [1024, 1600]) {
+      const wrong = pageFile(pageHeader(ID, { ...PAGE_GEOMETRY, stride }), []);
+      expect(await rejectionOf(readFile(wrong))).toBe("DWB_UNSUPPORTED");
+      const disk = newDisk();
+      disk.plant(PATH, wrong);
+      expect(await rejectionOf(open(disk.mount()))).toBe("DWB_UNSUPPORTED");
+    }
   });
 
   test("an intact slot that contradicts itself or the buffer is not believed", async () => {
@@ -97,6 +102,10 @@ describe("the bytes are those of docs/format.md", () => {
         pageSlot(ID, { ring: 1, key: 1, parts: 2, length: 2000 }, pattern(10, 1)),
       ],
       ["a void with contents", pageSlot(ID, { ring: 1, key: 1, kind: 2 }, pattern(10, 1))],
+      [
+        "another stride",
+        pageSlot(ID, { ring: 1, key: 1 }, pattern(10, 1), { ...PAGE_GEOMETRY, stride: 2048 }),
+      ],
       ["other slots", pageSlot(ID, { ring: 1, key: 1 }, pattern(10, 1), { ...PAGE_GEOMETRY, slots: 8 })],
       [
         "a ring sequence beyond counting",
@@ -123,7 +132,14 @@ describe("which images count", () => {
       readFile(pageFile(pageHeader(ID), [[0, pageSlot(ID, first, parts.subarray(0, 1024))], ...rest]));
     expect(listed(await build([[1, pageSlot(ID, second, parts.subarray(1024))]]))).toEqual(["6@1"]);
     expect(listed(await build([]))).toEqual([]);
-    for (const other of [{ key: 7 }, { version: 2 }, { target: 2 }, { offset: 1 }, { length: 2001 }])
+    for (const other of [
+      { key: 7 },
+      { version: 2 },
+      { watermark: 3 },
+      { target: 2 },
+      { offset: 1 },
+      { length: 2001 },
+    ])
       expect(listed(await build([[1, pageSlot(ID, { ...second, ...other }, parts.subarray(1024))]]))).toEqual(
         [],
       );

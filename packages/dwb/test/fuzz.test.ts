@@ -89,10 +89,11 @@ const geometry = fc
     blockBytes: fc.constantFrom(512, 4096, 65_536),
     blocks: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 2 ** 22 })),
     slots: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 65_536 })),
+    apart: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 2 ** 12 })),
   })
-  .map(({ blockBytes, blocks, slots }) => {
+  .map(({ blockBytes, blocks, slots, apart }) => {
     const payload = blockBytes * blocks;
-    const stride = Math.ceil((128 + payload) / blockBytes) * blockBytes;
+    const stride = (Math.ceil((128 + payload) / blockBytes) + apart) * blockBytes;
     return {
       slots: Math.max(1, Math.min(slots, Math.floor(2 ** 31 / stride))),
       payload,

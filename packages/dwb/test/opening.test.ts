@@ -34,6 +34,10 @@ describe("creating", () => {
       { blockBytes: 768 },
       { blockBytes: 131072, slotBytes: 131072 },
       { slots: 65536, slotBytes: 65536 },
+      { slots: 65536, slotAlignment: 65536 },
+      { slotAlignment: 0 },
+      { slotAlignment: 768 },
+      { slotAlignment: 256 },
     ];
     for (const geometry of wrong) expect(await rejectionOf(open(io, geometry))).toBe("DWB_ARGUMENT");
     const coarse = newDisk({ directAlignment: 4096 }).mount();
@@ -161,7 +165,12 @@ describe("opening what is there", () => {
   test("the file's geometry wins over the one asked for: nothing it holds is laid out anew", async () => {
     const disk = newDisk();
     await (await open(disk.mount())).write(image(1));
-    const dwb = await open(disk.mount(), { slots: 64, slotBytes: 65536, blockBytes: 4096 });
+    const dwb = await open(disk.mount(), {
+      slots: 64,
+      slotBytes: 65536,
+      blockBytes: 4096,
+      slotAlignment: 65536,
+    });
     expect([dwb.slots, dwb.slotBytes, dwb.blockBytes, dwb.slotStride]).toEqual([4, 1024, 512, STRIDE]);
     expect(dwb.recover(1)?.bytes()).toEqual(image(1).bytes);
   });

@@ -1,6 +1,6 @@
 import { IoError } from "@stonewal/io";
 import { describe, expect, test } from "vitest";
-import { type DwbTicket, dwbBytesWritten } from "../src/index.js";
+import { type DwbTicket, dwbBytesWritten, openDwb } from "../src/index.js";
 import {
   afterLosingAll,
   codeOf,
@@ -312,7 +312,8 @@ describe("the ring", () => {
 
 describe("what is written", () => {
   test("one small image costs one block, not a slot", async () => {
-    const dwb = await open(newDisk().mount(), { slots: 64, slotBytes: 65536, blockBytes: 4096 });
+    const disk = newDisk();
+    const dwb = await openDwb({ io: disk.mount(), path: PATH, mode: "buffered" });
     const before = dwbBytesWritten();
     await dwb.write(image(1, 1, 4096 - 128));
     expect(dwb.stats).toEqual({
@@ -326,7 +327,8 @@ describe("what is written", () => {
     await dwb.write(image(2, 1, 4096 - 127));
     expect(dwb.stats.bytesWritten).toBe(3 * 4096);
     expect(dwbBytesWritten() - before).toBe(3 * 4096);
-    expect(dwb.slotStride).toBe(69632);
+    expect([dwb.slots, dwb.slotBytes, dwb.slotStride]).toEqual([64, 61_440, 65_536]);
+    expect(disk.fileBytes(PATH)).toHaveLength(65 * 65_536);
   });
 
   test("full slots in a row are one durable write; a gap makes two writes and a sync", async () => {

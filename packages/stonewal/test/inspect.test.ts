@@ -40,8 +40,8 @@ test("as JSON: segments, every frame, what they add up to, and every image in th
   expect(report.dwb).toMatchObject({
     present: true,
     slots: 64,
-    slotBytes: 65_536,
-    slotStride: 69_632,
+    slotBytes: 61_440,
+    slotStride: 65_536,
     damagedSlots: [],
   });
   expect(report.dwb.images[0]).toMatchObject({

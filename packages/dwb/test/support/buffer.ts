@@ -9,10 +9,10 @@ import {
   readDwb,
 } from "../../src/index.js";
 
-/** A small buffer on a simulated disk: four slots of 1 KiB, in blocks of 512 bytes. */
+/** A small buffer on a simulated disk: four slots of 1 KiB, one right behind the other, in blocks of 512 bytes. */
 
 export const PATH = "/dwb";
-const SMALL = { slots: 4, slotBytes: 1024, blockBytes: 512 } as const;
+const SMALL = { slots: 4, slotBytes: 1024, blockBytes: 512, slotAlignment: 512 } as const;
 export const SLOTS_AT = 65536;
 /** 128 + 1024, rounded up to blocks. */
 export const STRIDE = 1536;

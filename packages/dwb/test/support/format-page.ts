@@ -57,6 +57,7 @@ export interface PageSlot {
   part?: number;
   parts?: number;
   kind?: number;
+  watermark?: number;
   /** Overrides, to make slots that nobody should write: byte offset and u32 value. */
   patch?: readonly (readonly [number, number])[];
 }
@@ -86,6 +87,7 @@ export function pageSlot(
     u32(104, geometry.stride);
     u32(108, geometry.payload);
     u32(112, geometry.block);
+    u64(120, slot.watermark ?? 0);
     bytes.set(stored, 128);
     for (const [at, value] of slot.patch ?? []) u32(at, value);
   });
