@@ -1,4 +1,3 @@
-import type { DwbTicket } from "@stonewal/dwb";
 import { type IoBackend, IoError, type Step } from "@stonewal/io";
 import type { Tip } from "@stonewal/recovery";
 import { DiskWork, type Wait } from "./disk-work.js";
@@ -6,7 +5,7 @@ import { WalError } from "./errors.js";
 import { channels } from "./events.js";
 import type { FrameAssembler, SealedFrame } from "./frame-assembler.js";
 import type { HomeWrites } from "./home-writes.js";
-import type { Protection, StagedFrames } from "./protection.js";
+import type { Copy, Protection, StagedFrames } from "./protection.js";
 import type { SegmentStore } from "./segment-store.js";
 import type { Counters } from "./stats.js";
 import { DurabilityWaiters } from "./waiters.js";
@@ -172,7 +171,9 @@ export class GroupCommit {
   restart(tip: Tip): void {
     this.#tip = tip;
     this.#durableLsn = tip.lsn;
-    this.#options.home.advance({ lsn: tip.lsn, watermark: this.#watermark });
+    const { home } = this.#options;
+    home.advance({ lsn: tip.lsn, watermark: this.#watermark });
+    home.releaseNeighbours();
     // The new segment has no open frame yet.
     this.#acknowledger = undefined;
     this.#wantedLsn = Math.min(this.#wantedLsn, tip.lsn);
@@ -271,7 +272,7 @@ export class GroupCommit {
   }
 
   *#flushNext(): Generator<Wait, void, void> {
-    const { assembler, store, directory } = this.#options;
+    const { assembler, store, home, directory } = this.#options;
     const open = assembler.openFirstLsn;
     if (open !== undefined && open <= this.#wantedLsn) assembler.sealOpen();
     const work = assembler.peek();
@@ -279,6 +280,7 @@ export class GroupCommit {
     if (work.work === "roll") {
       // A preamble says that everything before it in the queue is durable in its place.
       yield this.#allHome;
+      home.releaseNeighbours();
       this.#acknowledger = undefined;
       const begin = async () => {
         await store.activate(work.spare, work.preamble);
@@ -320,9 +322,10 @@ export class GroupCommit {
   *#copyFrames(first: SealedFrame): Generator<Wait, void, void> {
     const { io, protection, home, assembler } = this.#options;
     // The ring is full: slots are free again when what is in them is at home.
-    if (protection.fits(first) === "later") yield this.#allHome;
+    if (protection.fits(first) === "later" || home.isBesideOlder) yield this.#allHome;
+    if (protection.fits(first) === "later") home.releaseNeighbours();
     const queued = this.#nextFrames(first);
-    const staged = protection.stageCopies(queued);
+    const staged = protection.stageCopies(queued, this.#watermark);
     const frames = queued.slice(0, staged.frames);
     const started = io.clock.monotonic();
     try {
@@ -334,19 +337,20 @@ export class GroupCommit {
     staged.settled();
     this.#acknowledge(frames, io.clock.monotonic() - started);
     assembler.shift(frames.length);
-    for (const [index, frame] of frames.entries()) home.add(frame, staged.tickets[index] as DwbTicket);
+    for (const [index, frame] of frames.entries()) home.add(frame, staged.copies[index] as Copy);
   }
 
   *#writeFrames(first: SealedFrame): Generator<Wait, void, void> {
-    const { io, store, protection } = this.#options;
+    const { io, store, protection, home } = this.#options;
     yield this.#allHome;
+    if (protection.fits(first) === "later") home.releaseNeighbours();
     const queued = this.#nextFrames(first);
-    const staged = protection.stage(queued, store.activeFile);
+    const staged = protection.stage(queued, store.activeFile, this.#watermark);
     const frames = queued.slice(0, staged.frames);
-    const home = this.#homeSteps(frames);
+    const steps = this.#homeSteps(frames);
     const started = io.clock.monotonic();
     try {
-      yield this.#chain([...staged.steps, ...home]);
+      yield this.#chain([...staged.steps, ...steps]);
     } catch (error) {
       const step = error instanceof IoError ? error.step : undefined;
       if (step !== undefined && step < staged.steps.length) {
@@ -357,7 +361,8 @@ export class GroupCommit {
       throw error;
     }
     staged.settled();
-    protection.release(staged.tickets);
+    const { offset, paddedLength } = frames[frames.length - 1] as SealedFrame;
+    home.arrived(store.activeFile, staged.copies, offset + paddedLength);
     this.#atHome(frames, io.clock.monotonic() - started);
   }
 
@@ -427,7 +432,7 @@ export class GroupCommit {
     staged: StagedFrames,
     frames: readonly SealedFrame[],
   ): Generator<Wait, void, void> {
-    const { io, protection, onDwbFailure, onDegraded, directory } = this.#options;
+    const { io, protection, home, onDwbFailure, onDegraded, directory } = this.#options;
     staged.settled(error instanceof Error ? error : new Error(String(error)));
     // What it has acknowledged is still in memory, and it may be failing for good.
     try {
@@ -436,6 +441,7 @@ export class GroupCommit {
       throw error;
     }
     if (onDwbFailure !== "degrade") throw error;
+    home.releaseNeighbours();
     protection.degrade();
     this.#acknowledger = undefined;
     const { state } = protection;

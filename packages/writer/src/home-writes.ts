@@ -1,7 +1,6 @@
-import type { DwbTicket } from "@stonewal/dwb";
 import type { Arena, BlockingChains, IoBackend, IoFile, Region, Step, Timer } from "@stonewal/io";
 import type { SealedFrame } from "./frame-assembler.js";
-import type { Protection } from "./protection.js";
+import type { Copy, Protection } from "./protection.js";
 import type { Counters } from "./stats.js";
 
 /** Up to where the log's own files hold everything. */
@@ -17,6 +16,8 @@ export interface HomeWritesOptions {
   readonly counters: Counters;
   /** The file of the active segment. */
   readonly file: () => IoFile;
+  /** Where in that file this process begins to write. */
+  readonly start: number;
   /** Bytes that wait before a chain is begun, however empty the ring is. */
   readonly chainBytes: number;
   /** The frame's memory is not needed any more. */
@@ -32,6 +33,9 @@ export interface HomeWritesOptions {
  */
 const DELAY_MS = 20;
 
+/** What a kernel may write back as a whole, so that a tear in it can take what was there before. */
+const FOLIO_BYTES = 64 * 1024;
+
 /** Memory in which small frames are put side by side, so that many of them are one write. */
 const GATHER_BYTES = 1024 * 1024;
 /** A longer frame is written from where it is. */
@@ -41,11 +45,13 @@ const GATHER_UP_TO_BYTES = 64 * 1024;
 class Batch {
   readonly file: IoFile;
   readonly writes: { arena: Arena; start: number; length: number; offset: number }[] = [];
-  readonly tickets: DwbTicket[] = [];
+  readonly copies: Copy[] = [];
   /** Frames whose memory is in use until they are written. */
   readonly kept: SealedFrame[] = [];
   /** Frames that have not been looked at yet: gathered, or kept. */
   #pending: SealedFrame[] = [];
+  /** Offset of the first frame. */
+  start = 0;
   frames = 0;
   bytes = 0;
   slots = 0;
@@ -57,12 +63,13 @@ class Batch {
     this.file = file;
   }
 
-  add(frame: SealedFrame, ticket: DwbTicket): void {
+  add(frame: SealedFrame, copy: Copy): void {
+    if (this.frames === 0) this.start = frame.offset;
     this.#pending.push(frame);
-    this.tickets.push(ticket);
+    this.copies.push(copy);
     this.frames += 1;
     this.bytes += frame.paddedLength;
-    this.slots += ticket.slots;
+    this.slots += copy.ticket.slots;
     this.last = frame;
   }
 
@@ -128,10 +135,16 @@ export class HomeWrites {
   #stopped = false;
   #failure: { readonly error: unknown } | undefined;
   readonly #arenas: Arena[] = [];
+  /** Copies of frames that are at home, in the folio that the next write home begins in. */
+  #neighbours: readonly Copy[] = [];
+  /** The file that this process began with, and the end of the folio it may share there with frames of an earlier one. */
+  readonly #shared: { readonly file: IoFile; readonly end: number };
 
   constructor(options: HomeWritesOptions, point: HomePoint) {
     this.#options = options;
     this.#point = point;
+    const { file, start } = options;
+    this.#shared = { file: file(), end: Math.ceil(start / FOLIO_BYTES) * FOLIO_BYTES };
   }
 
   get point(): HomePoint {
@@ -148,10 +161,10 @@ export class HomeWrites {
     this.#point = point;
   }
 
-  /** Takes over a frame that is durable in the DWB, in the slots of `ticket`, and its memory. */
-  add(frame: SealedFrame, ticket: DwbTicket): void {
+  /** Takes over a frame that is durable in the DWB, and its memory. */
+  add(frame: SealedFrame, copy: Copy): void {
     this.#waiting ??= new Batch(this.#options.file());
-    this.#waiting.add(frame, ticket);
+    this.#waiting.add(frame, copy);
     this.#added += 1;
     this.#consider();
   }
@@ -184,6 +197,36 @@ export class HomeWrites {
     else if (this.#inFlight === undefined && !this.#stopped) {
       this.#timer ??= this.#options.io.clock.after(DELAY_MS, () => this.start());
     }
+  }
+
+  /**
+   * Frames are at home, up to `end` of `file`. Gives back their copies, but for those that the next write home could take if it were torn: where the
+   * kernel writes the file back by the folio, those of the last folio. They stay until it has been left behind.
+   */
+  arrived(file: IoFile, copies: readonly Copy[], end: number): void {
+    const folio = end - (end % FOLIO_BYTES);
+    const all = [...this.#neighbours, ...copies];
+    this.#neighbours = file.direct ? [] : all.filter((copy) => copy.end > folio);
+    this.#options.protection.release(all.slice(0, all.length - this.#neighbours.length));
+  }
+
+  /**
+   * Gives back all of them, while nothing is on its way home: where another file is begun, or a frame has no room in the ring without. If a tear
+   * takes one of them then, the copy of what was being written bears witness of it.
+   */
+  releaseNeighbours(): void {
+    this.#options.protection.release(this.#neighbours);
+    this.#neighbours = [];
+  }
+
+  /**
+   * What is on its way home could take, if it were torn, frames of an earlier process, whose copies nobody keeps. They are in the slots that come last,
+   * unless copies go on being written meanwhile.
+   */
+  get isBesideOlder(): boolean {
+    const batch = this.#inFlight?.batch;
+    if (batch === undefined || batch.file.direct || batch.file !== this.#shared.file) return false;
+    return batch.start < this.#shared.end;
   }
 
   /** Half of the ring goes home while the other half fills. */
@@ -249,10 +292,11 @@ export class HomeWrites {
 
   #landed(flight: Flight): void {
     if (this.#inFlight !== flight) return;
-    const { protection, counters, release, onProgress } = this.#options;
+    const { counters, release, onProgress } = this.#options;
     const { batch } = flight;
     this.#inFlight = undefined;
-    protection.release(batch.tickets);
+    const { offset, paddedLength } = batch.last as SealedFrame;
+    this.arrived(batch.file, batch.copies, offset + paddedLength);
     for (const frame of batch.kept) release(frame);
     if (batch.gather !== undefined) this.#arenas.push(batch.gather);
     const { lastLsn, frameNumber } = batch.last as SealedFrame;

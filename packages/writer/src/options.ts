@@ -33,7 +33,10 @@ export interface DwbSettings {
   readonly mode?: DwbMode;
   /** Number of slots, default 64. An existing buffer keeps its own. */
   readonly slots?: number;
-  /** Payload of a slot in bytes, a multiple of the block size, default 65,536. An existing buffer keeps its own. */
+  /**
+   * Payload of a slot in bytes, a multiple of the block size. Default: 65,536 less a block, which with the slot's header makes 64 KiB. A slot never
+   * takes less room than that in the file, and in memory. An existing buffer keeps its own.
+   */
   readonly slotBytes?: number;
   /** Where the buffer lies; default `<directory>/dwb`. On another device it protects against more. */
   readonly path?: string;
@@ -118,7 +121,10 @@ export interface WalOptions {
 export interface Settings {
   readonly ownsIo: boolean;
   readonly create: boolean;
-  readonly dwb: Required<Omit<DwbSettings, "mode">> & { readonly mode: DwbMode | undefined };
+  readonly dwb: Required<Omit<DwbSettings, "mode" | "slotBytes">> & {
+    readonly mode: DwbMode | undefined;
+    readonly slotBytes: number | undefined;
+  };
   readonly ack: "wal" | "dwb";
   readonly segmentBytes: number;
   readonly blockBytes: number | undefined;
@@ -221,7 +227,10 @@ export function checkOptions(options: WalOptions): Settings {
     dwb: {
       mode: dwb.mode,
       slots: integer("dwb.slots", dwb.slots, 64, 1, 65536),
-      slotBytes: integer("dwb.slotBytes", dwb.slotBytes, 65536, MIN_BLOCK_BYTES, 64 * MIB),
+      slotBytes:
+        dwb.slotBytes === undefined
+          ? undefined
+          : integer("dwb.slotBytes", dwb.slotBytes, MIN_BLOCK_BYTES, MIN_BLOCK_BYTES, 64 * MIB),
       path: dwb.path ?? `${options.directory}/dwb`,
       onFailure: dwb.onFailure ?? "fail",
     },

@@ -3,12 +3,19 @@ import { fitsUntorn, type IoFile, type Step, type UntornLimits } from "@stonewal
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Counters, Protection as ProtectionState } from "./stats.js";
 
+/** The copy of a frame. */
+export interface Copy {
+  readonly ticket: DwbTicket;
+  /** Offset behind the frame in its file. */
+  readonly end: number;
+}
+
 /** Steps that give frames their copies: what a chain begins with, or a chain of their own. */
 export interface StagedFrames {
   readonly steps: readonly Step[];
   /** How many of the frames asked for are to be written with these steps; at least one. */
   readonly frames: number;
-  readonly tickets: readonly DwbTicket[];
+  readonly copies: readonly Copy[];
   /** Tells the DWB what became of its steps. */
   readonly settled: (error?: Error) => void;
 }
@@ -88,43 +95,49 @@ export class Protection {
     return this.#dwb?.slots ?? 0;
   }
 
-  /** Copies the first of `frames`, for which there must be room, and as many of the others as have room behind it. */
-  stageCopies(frames: readonly SealedFrame[]): StagedFrames {
+  /**
+   * Copies the first of `frames`, for which there must be room, and as many of the others as have room behind it. `watermark`: the
+   * number of the first frame that isn't known to be durable now.
+   */
+  stageCopies(frames: readonly SealedFrame[], watermark: number): StagedFrames {
     const dwb = this.#dwb as Dwb;
-    const tickets: DwbTicket[] = [];
+    const copies: Copy[] = [];
     for (const frame of frames) {
-      if (tickets.length > 0 && this.fits(frame) !== "now") break;
-      tickets.push(this.#copy(dwb, frame));
+      if (copies.length > 0 && this.fits(frame) !== "now") break;
+      copies.push(this.#copy(dwb, frame, watermark));
     }
-    return this.#staged(dwb, tickets.length, tickets);
+    return this.#staged(dwb, copies.length, copies);
   }
 
-  #copy(dwb: Dwb, frame: SealedFrame): DwbTicket {
+  /** The frame's own watermark may be an old one: frames are sealed while others wait before them, whose copies this one may overwrite. */
+  #copy(dwb: Dwb, frame: SealedFrame, watermark: number): Copy {
     this.#counters.protectedFrames += 1;
-    return dwb.stage({
+    const ticket = dwb.stage({
       key: frame.frameNumber,
       target: frame.sequence,
       offset: frame.offset,
       version: frame.checksum,
+      watermark,
       bytes: frame.arena.bytes.subarray(0, frame.length),
       length: frame.paddedLength,
     });
+    return { ticket, end: frame.offset + frame.paddedLength };
   }
 
-  #staged(dwb: Dwb, frames: number, tickets: readonly DwbTicket[]): StagedFrames {
+  #staged(dwb: Dwb, frames: number, copies: readonly Copy[]): StagedFrames {
     const flush = dwb.takeSteps();
     const settled = (error?: Error) => (error === undefined ? flush.done() : flush.failed(error));
-    return { steps: flush.steps, frames, tickets, settled };
+    return { steps: flush.steps, frames, copies, settled };
   }
 
-  /** Copies as many of `frames`, which go to `file`, as have room into the DWB; the caller writes only those that were taken. */
-  stage(frames: readonly SealedFrame[], file: IoFile): StagedFrames {
+  /** Copies as many of `frames`, which go to `file`, as have room into the DWB; the caller writes only those that were taken. `watermark`: as above. */
+  stage(frames: readonly SealedFrame[], file: IoFile, watermark: number): StagedFrames {
     if (this.#untorn) this.#limits = file.untornWriteBytes;
     const dwb = this.#dwb;
     if (this.#state !== "protecting" || dwb === undefined) {
-      return { steps: [], frames: frames.length, tickets: [], settled: NOTHING_TO_SETTLE };
+      return { steps: [], frames: frames.length, copies: [], settled: NOTHING_TO_SETTLE };
     }
-    const tickets: DwbTicket[] = [];
+    const copies: Copy[] = [];
     let taken = 0;
     for (const frame of frames) {
       if (this.isUntorn(frame)) {
@@ -133,22 +146,22 @@ export class Protection {
         continue;
       }
       const fits = dwb.fits(frame.length, frame.paddedLength);
-      // The chain before has released its slots, so the ring is empty and a first frame fits now or never.
+      // A first frame fits now or never: the caller has seen to it.
       if (fits === "later" && taken > 0) break;
       if (fits !== "never") {
-        tickets.push(this.#copy(dwb, frame));
+        copies.push(this.#copy(dwb, frame, watermark));
       } else {
         // Larger than the ring. No older copy can be taken for it, for the reason given at `isUntorn`: so none has to be made void.
         this.#counters.unprotectedFrames += 1;
       }
       taken += 1;
     }
-    return this.#staged(dwb, taken, tickets);
+    return this.#staged(dwb, taken, copies);
   }
 
   /** The frames' own places are synced: their copies have done their service. */
-  release(tickets: readonly DwbTicket[]): void {
-    for (const ticket of tickets) this.#dwb?.release(ticket);
+  release(copies: readonly Copy[]): void {
+    for (const { ticket } of copies) this.#dwb?.release(ticket);
   }
 
   /** The DWB failed, and the log goes on without. */

@@ -140,6 +140,7 @@ export class Wal {
         protection: this.#protection,
         counters,
         file: () => store.activeFile,
+        start: position.offset,
         chainBytes,
         release: (frame) => this.#assembler.release(frame),
         onProgress: () => this.#commits.broughtHome(),

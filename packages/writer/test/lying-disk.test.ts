@@ -1,6 +1,6 @@
 import type { FaultRule, SimDisk } from "@stonewal/io-sim";
 import { describe, expect, test } from "vitest";
-import type { WalOptions } from "../src/index.js";
+import type { Wal, WalOptions } from "../src/index.js";
 import { bytes, makeDisk, openOn, textsOf, turns } from "./support/sim-log.js";
 
 /** A device that does something else than it says, once: the promise is that it is put right or refused, never that a record is silently missing. */
@@ -120,3 +120,61 @@ test("a folio that the kernel writes back whole and a cut tears, with acknowledg
     disk.crash();
   }
 });
+
+test("the copies of what is at home stay while its neighbours follow: a folio torn there, as other copies are written, takes nothing", async () => {
+  const dwb = { mode: "direct", slots: 16, slotBytes: 4096 } as const;
+  const options = { ...OPTIONS, idleMs: 0, direct: false, ack: "dwb", dwb } as const;
+  for (const seed of [1, 6]) {
+    const disk = makeDisk({ seed, folioBytes: 65_536 });
+    const wal = await openOn(disk, options);
+    // Whole rings are filled while one chain is on its way home.
+    disk.fail({ operation: "write", path: /\.wal$/, effect: "slow", times: Number.POSITIVE_INFINITY });
+    let acknowledged = 0;
+    const moments: { readonly disk: SimDisk; readonly acknowledged: number }[] = [];
+    disk.atEveryBoundary(() => moments.push({ disk: disk.clone(), acknowledged }));
+    for (; acknowledged < 40; acknowledged += 1) await wal.commit({ payload: bytes("r") });
+    for (const moment of moments.filter((_, index) => index % 2 === 0)) {
+      moment.disk.crash();
+      const again = await openOn(moment.disk, options);
+      expect(again.nextLsn).toBeGreaterThan(moment.acknowledged);
+    }
+  }
+});
+
+/**
+ * Two frames that are sealed together, so that the second one's watermark doesn't cover the first, and whose copies have no room beside each other. A
+ * tear of the second one's home write then takes both, and there is no copy of the first.
+ */
+test.each(["wal", "dwb"] as const)(
+  "in a ring too small for two frames (ack: %s) a torn folio that takes the last commit is refused, and never dropped",
+  async (ack) => {
+    const outcomes = new Set<string>();
+    const dwb = { mode: "buffered", slots: 8, slotBytes: 8192 } as const;
+    const options = { ...OPTIONS, direct: false, ack, dwb } as const;
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const disk = makeDisk({ seed, folioBytes: 65_536 });
+      const wal = await openOn(disk, options);
+      await turns();
+      const acknowledged: number[] = [];
+      const moments: { readonly disk: SimDisk; readonly acknowledged: number }[] = [];
+      disk.atEveryBoundary(() => moments.push({ disk: disk.clone(), acknowledged: acknowledged.length }));
+      await Promise.all(
+        ["first", "second"].map(async (text) => {
+          acknowledged.push(await wal.commit({ payload: bytes(text.repeat(6000)) }));
+        }),
+      );
+      // What the buffer acknowledged goes home.
+      disk.advance(100);
+      await turns();
+      for (const moment of moments) {
+        moment.disk.crash();
+        const again = await openOn(moment.disk, options).catch(
+          (error: unknown) => error as { code?: string },
+        );
+        if ("code" in again) outcomes.add(`${again.code}`);
+        else outcomes.add((again as Wal).nextLsn > moment.acknowledged ? "whole" : "lost");
+      }
+    }
+    expect([...outcomes].sort()).toEqual(["WAL_CORRUPT", "whole"]);
+  },
+);
