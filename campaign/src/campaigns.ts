@@ -1,5 +1,6 @@
 import { HistoryFailure } from "./failure.js";
 import { failingCalls, harmlessFaults, noFaults, oneLie } from "./faults.js";
+import { ROOMY } from "./modes.js";
 import { type End, type Flavour, planOf } from "./plan.js";
 import { History, type Surroundings } from "./run-history.js";
 
@@ -44,6 +45,15 @@ export const CAMPAIGNS = {
     disk: "folios",
     blocking: false,
     mode: { log: "buffered" },
+  },
+  /** The same beside a ring that has room for the copies of a folio's frames: none of them may be lost. */
+  "torn folios, a roomy ring": {
+    ...ORDINARY,
+    scrutiny: Number.POSITIVE_INFINITY,
+    disk: "folios",
+    blocking: false,
+    mode: { log: "buffered" },
+    log: { sizes: ROOMY },
   },
 } as const satisfies Record<string, Flavour>;
 

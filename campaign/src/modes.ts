@@ -49,6 +49,9 @@ const EVERY_OPENING = {
   compression: { none: {}, "none either": {}, deflate: { compression: "deflate-raw" } },
 } as const satisfies Record<string, Record<string, ModeOptions>>;
 
+/** The ring has room for the frames of a folio beside half a ring of new ones. */
+export const ROOMY = "4K blocks, 64 slots of 60K";
+
 /** As above, for what a log keeps from its creation on. */
 const EVERY_LOG = {
   sizes: {
@@ -58,6 +61,7 @@ const EVERY_LOG = {
     "4K blocks, 8 slots of 8K": { blockBytes: 4096, dwb: { slots: 8, slotBytes: 8192 } },
     "4K blocks, 4 slots of 64K": { blockBytes: 4096, dwb: { slots: 4, slotBytes: 65_536 } },
     "8K blocks, 4 slots of 8K": { blockBytes: 8192, dwb: { slots: 4, slotBytes: 8192 } },
+    [ROOMY]: { blockBytes: 4096, dwb: { slots: 64, slotBytes: 61_440 } },
   },
   encryption: {
     none: {},

@@ -87,6 +87,7 @@ export interface Flavour {
   readonly scrutiny: number;
   /** Instead of what the seed picks. */
   readonly mode?: Partial<Mode>;
+  readonly log?: Partial<LogMode>;
   readonly disk?: keyof typeof DISKS;
 }
 
@@ -94,7 +95,7 @@ export function planOf(seed: number, flavour: Flavour): Plan {
   const random = new Random(seed);
   const crashPolicy = random.pick(["random", "random", "random", "none", "all"] as const);
   const disk = flavour.disk ?? random.pick(SOUND_DISKS);
-  const log = pickLogMode(random);
+  const log = { ...pickLogMode(random), ...flavour.log };
   const lives = Array.from({ length: flavour.lives }, () => planLife(random, flavour));
   return { seed, disk, crashPolicy, log, lives: isEncrypted(log) ? changingKeys(lives, seed) : lives };
 }

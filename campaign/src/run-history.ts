@@ -9,7 +9,7 @@ import { codeOf, isNoSpace, isProcessEnd, isTyped } from "./errors.js";
 import { isHarmless, isLie, nameOf } from "./faults.js";
 import { type Delivered, Ledger } from "./ledger.js";
 import { runOn } from "./machine-time.js";
-import { DISKS, isEncrypted, type KeyId, optionsOf } from "./modes.js";
+import { DISKS, isEncrypted, type KeyId, optionsOf, ROOMY } from "./modes.js";
 import type { End, Life, Plan } from "./plan.js";
 import { scrutinise } from "./scrutiny.js";
 import { Session } from "./session.js";
@@ -39,8 +39,9 @@ export class History {
   #mark = 0;
   /** That of the opening before. */
   #keyId: number | undefined;
-  /** Some frame of this life went to the log alone. */
+  /** Some frame of this life went to the log alone; or of any life. */
   #unprotected = false;
+  #everUnprotected = false;
   /** The device has lied, or torn what it had been told to keep: from then on the log may be refused. */
   #harmed = false;
 
@@ -159,6 +160,7 @@ export class History {
     });
     session?.observe();
     this.#unprotected = session?.hasCopies === false;
+    this.#everUnprotected ||= session === undefined ? life.mode.dwb === "off" : !session.hasCopies;
     for (const error of session?.failures ?? []) if (!excused(error)) throw error;
     tally.add(`ended by ${life.end}`);
     tally.add("key changed", session?.keyChanges ?? 0);
@@ -180,7 +182,7 @@ export class History {
     try {
       await runOn(disk, judgement());
     } catch (error) {
-      if (!this.#harmed || !isTyped(error)) throw error;
+      if (!this.#mayBeRefused || !isTyped(error)) throw error;
       tally.add(`refused: ${codeOf(error)}`);
       return "refused";
     }
@@ -190,6 +192,12 @@ export class History {
     }
     assert.equal(disk.violations.length, 0, disk.violations[0]?.message);
     return "kept";
+  }
+
+  /** What a torn folio takes is put back, where every frame has had its copy and the ring has room to keep it. */
+  get #mayBeRefused(): boolean {
+    const { disk, log } = this.#plan;
+    return this.#harmed && (disk !== "folios" || this.#everUnprotected || log.sizes !== ROOMY);
   }
 
   /** Going over to another key takes a new segment. On a disk without room for one the log opens with the key that its last segment has. */

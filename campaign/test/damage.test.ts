@@ -37,3 +37,10 @@ test("a folio torn by the kernel's write-back: what was acknowledged comes back 
   const counts = await runSeeds("torn folios", 120);
   expectAll(counts, /crash neighbour zeros/, /crash neighbour garbage/);
 });
+
+test("the same beside a ring with room for the copies of a folio's frames: nothing is lost, and nothing refused", {
+  timeout: 600_000,
+}, async () => {
+  const counts = await runSeeds("torn folios, a roomy ring", 120);
+  expectAll(counts, /crash neighbour zeros/, /crash neighbour garbage/);
+});

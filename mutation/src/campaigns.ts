@@ -9,6 +9,7 @@ import { crashAtAnchor, crashAtCut, crashAtMarkedStep } from "./campaigns/marked
 import { overtakeVoid } from "./campaigns/overtaken-void.js";
 import { refuseWrongCalls } from "./campaigns/refusals.js";
 import { keepSecrets } from "./campaigns/secrets.js";
+import { tearFolios } from "./campaigns/torn-folios.js";
 import { tearGroups } from "./campaigns/torn-groups.js";
 import { tearPages } from "./campaigns/torn-pages.js";
 
@@ -18,6 +19,7 @@ const TARGETED = {
   "power cuts while the anchor is written": crashAtAnchor,
   "power cuts while the log is cut": crashAtCut,
   "power cuts in groups of frames": tearGroups,
+  "folios torn by the kernel": tearFolios,
   "one damaged place": damageOnePlace,
   "failures and kills": failAndKill,
   "torn pages": tearPages,

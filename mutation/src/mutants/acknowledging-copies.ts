@@ -23,7 +23,7 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
       edit(
         HOME,
         "flight.submitted = this.#options.io.submit(this.#stepsOf(batch));",
-        "this.#options.protection.release(batch.tickets);\nflight.submitted = this.#options.io.submit(this.#stepsOf(batch));",
+        "this.#options.protection.release(batch.copies.map(({ ticket }) => ticket));\nflight.submitted = this.#options.io.submit(this.#stepsOf(batch));",
       ),
     ],
     campaign: "commits acknowledged by their copies",
@@ -77,8 +77,8 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
     edits: [
       edit(
         GROUP_COMMIT,
-        "yield this.#allHome;\n            this.#acknowledger = undefined;",
-        "this.#acknowledger = undefined;",
+        "yield this.#allHome;\n            home.releaseNeighbours();",
+        "home.releaseNeighbours();",
       ),
     ],
     campaign: "commits acknowledged by their copies",
@@ -89,5 +89,17 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
     edits: [edit("recovery/classify", "const problem = missingBuffer(end) ??", "const problem =")],
     campaign: "one damaged place",
     within: 25,
+  },
+  {
+    name: "the copies of what is at home are given away while its neighbours are written",
+    edits: [edit(HOME, "file.direct ? [] : all.filter", "true ? [] : all.filter")],
+    campaign: "folios torn by the kernel",
+    within: 20,
+  },
+  {
+    name: "copies go on being written while frames are brought home beside those of an earlier process",
+    edits: [edit(GROUP_COMMIT, '=== "later" || home.isBesideOlder)', '=== "later")')],
+    campaign: "folios torn by the kernel",
+    within: 20,
   },
 ];

@@ -2,7 +2,7 @@ import { edit, type Mutant } from "../mutant.js";
 
 const GROUP_COMMIT = "writer/group-commit";
 const ASSEMBLER = "writer/frame-assembler";
-const SUBMIT = "yield this.#chain([...staged.steps, ...home]);";
+const SUBMIT = "yield this.#chain([...staged.steps, ...steps]);";
 const LAST = "queued[staged.frames - 1]";
 
 /** The path of a commit: sync, acknowledgement, watermark, failure. */

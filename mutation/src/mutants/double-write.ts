@@ -36,8 +36,8 @@ export const doubleWriteMutants: readonly Mutant[] = [
     edits: [
       edit(
         GROUP_COMMIT,
-        "yield this.#chain([...staged.steps, ...home]);",
-        "yield this.#chain([...home, ...staged.steps]);",
+        "yield this.#chain([...staged.steps, ...steps]);",
+        "yield this.#chain([...steps, ...staged.steps]);",
       ),
     ],
     campaign: "copies of frames",
@@ -48,8 +48,8 @@ export const doubleWriteMutants: readonly Mutant[] = [
     edits: [
       edit(
         GROUP_COMMIT,
-        "yield this.#chain([...staged.steps, ...home]);",
-        "yield { begin: () => Promise.all([io.submit(staged.steps), io.submit(home)]) };",
+        "yield this.#chain([...staged.steps, ...steps]);",
+        "yield { begin: () => Promise.all([io.submit(staged.steps), io.submit(steps)]) };",
       ),
     ],
     campaign: "copies of frames",
@@ -180,5 +180,29 @@ export const doubleWriteMutants: readonly Mutant[] = [
     ],
     campaign: "copies of frames",
     within: 15,
+  },
+  {
+    name: "a copy does not say what was durable when it was made",
+    edits: [
+      edit(
+        "writer/protection",
+        "version: frame.checksum,\n            watermark,",
+        "version: frame.checksum,",
+      ),
+    ],
+    campaign: "folios torn by the kernel",
+    within: 5,
+  },
+  {
+    name: "what a copy says was durable when it was made is not believed",
+    edits: [edit("recovery/dwb-copies", "Math.min(Number(image.watermark), header.frameNumber)", "0")],
+    campaign: "folios torn by the kernel",
+    within: 5,
+  },
+  {
+    name: "slots of the double-write buffer share a folio",
+    edits: [edit("dwb/open", "slotAlignment = FOLIO_BYTES", "slotAlignment = blockBytes")],
+    campaign: "folios torn by the kernel",
+    within: 20,
   },
 ];
