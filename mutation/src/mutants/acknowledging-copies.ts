@@ -23,7 +23,7 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
       edit(
         HOME,
         "flight.submitted = this.#options.io.submit(this.#stepsOf(batch));",
-        "this.#options.protection.release(batch.copies.map(({ ticket }) => ticket));\nflight.submitted = this.#options.io.submit(this.#stepsOf(batch));",
+        "this.#options.protection.release(batch.copies);\nflight.submitted = this.#options.io.submit(this.#stepsOf(batch));",
       ),
     ],
     campaign: "commits acknowledged by their copies",
@@ -98,7 +98,13 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
   },
   {
     name: "copies go on being written while frames are brought home beside those of an earlier process",
-    edits: [edit(GROUP_COMMIT, '=== "later" || home.isBesideOlder)', '=== "later")')],
+    edits: [
+      edit(
+        HOME,
+        "return !file.direct && file === this.#shared.file",
+        "return false && file === this.#shared.file",
+      ),
+    ],
     campaign: "folios torn by the kernel",
     within: 20,
   },

@@ -19,8 +19,8 @@ export interface DwbInput {
   readonly offset: number | bigint;
   readonly version: number | bigint;
   /**
-   * The end of what is known to be durable as this is staged, by a number of the owner's own: what was made durable last has its copy
-   * overwritten one day, and then this says that it was. u64, default 0.
+   * A number of the owner's own, kept with the image: everything below it was durable when this was staged. It says so still when the copies of that have been
+   * overwritten, by this image perhaps. u64; default 0, which says nothing.
    */
   readonly watermark?: number | bigint;
   /** What is stored. Copied before `stage` returns. */

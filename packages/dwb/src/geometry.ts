@@ -1,7 +1,5 @@
 import { DwbError } from "./errors.js";
 
-/** What a kernel may write back as a whole though one block of it is dirty. What has only one copy must not share that with what is being written. */
-export const FOLIO_BYTES = 65536;
 /** Where slot 0 starts: the header has a folio to itself. */
 export const SLOTS_START = 65536;
 export const HEADER_BYTES = 128;

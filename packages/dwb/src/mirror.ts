@@ -11,7 +11,7 @@ interface StoredSlot {
 }
 
 /**
- * The ring's slots in memory as they are, or will be, in the file. So consecutive full slots are one write, and what is staged
+ * The ring's slots in memory as they are, or will be, in the file. So consecutive slots that leave no gap are one write, and what is staged
  * is copied once.
  */
 export class Mirror {

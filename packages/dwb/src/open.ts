@@ -1,9 +1,9 @@
 import { dirname } from "node:path";
-import { type IoBackend, IoError } from "@stonewal/io";
+import { FOLIO_BYTES, type IoBackend, IoError } from "@stonewal/io";
 import { createFile, restoreSize, writeHeader } from "./create.js";
 import { Dwb } from "./dwb.js";
 import { DwbError } from "./errors.js";
-import { type DwbGeometry, FOLIO_BYTES, fileBytes, makeGeometry } from "./geometry.js";
+import { type DwbGeometry, fileBytes, makeGeometry } from "./geometry.js";
 import { DwbImages } from "./images.js";
 import { scanFile } from "./read.js";
 import { nextRingSequence } from "./resume.js";
@@ -15,14 +15,14 @@ export interface DwbOptions {
   readonly path: string;
   /** `direct`: past the page cache; `blockBytes` must then be a multiple of what the file needs. `off` is refused with `DWB_OFF`. */
   readonly mode: DwbMode;
-  /** Number of slots of a new file, 1 to 65,536. Default 64. */
+  /** Number of slots of a new file, 1 to 65,536, and at most 2^31 bytes of them. Default 64. */
   readonly slots?: number;
   /** Payload of a slot of a new file in bytes, a multiple of `blockBytes`. Default: 65,536 less a block for the slot's header, or one block. */
   readonly slotBytes?: number | undefined;
   /** Block size of a new file in bytes, a power of two from 512 to 65,536. Default 4,096. */
   readonly blockBytes?: number;
   /**
-   * What the slots of a new file begin at multiples of, in bytes; a multiple of `blockBytes`. Default 65,536, the largest folio: a kernel may write a buffered file
+   * What the slots of a new file begin at multiples of, in bytes; a multiple of `blockBytes`. Default 65,536, the largest folio that is reckoned with: a kernel may write a buffered file
    * back by the folio, and what a power cut tears of it may be the slot beside the one that is being written, which may hold the only whole
    * copy there is. Less takes less room, and writes small slots that are staged together in one piece; it is for `direct`, or where
    * nothing is staged before the homes of what is in the buffer are synced.

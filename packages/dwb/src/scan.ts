@@ -154,10 +154,10 @@ async function identityFromSlots(disk: DiskReader, checksum: ChecksumRanges): Pr
 /** What may be a slot's header, at one place behind the other: read many at once, and where the device can't, one by one. */
 function headReader(disk: DiskReader): (at: number) => Promise<Uint8Array | "unreadable"> {
   const chunkBytes = 1 << 16;
-  let chunk: Uint8Array | "unreadable" = new Uint8Array();
+  let chunk: Uint8Array | "unreadable" | undefined;
   let start = 0;
   return async (at) => {
-    if (at + SLOT_HEADER_BYTES > start + chunkBytes || start === 0) {
+    if (chunk === undefined || at + SLOT_HEADER_BYTES > start + chunkBytes) {
       start = at;
       const read = await disk.read(at, chunkBytes);
       // A copy: what was read is valid until the next read.

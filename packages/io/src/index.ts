@@ -16,4 +16,5 @@ export type {
   WriteStep,
 } from "./backend.js";
 export { IoError, type IoErrorCode, type IoErrorDetails, type IoOperation, ioErrorCode } from "./errors.js";
+export { FOLIO_BYTES } from "./folio.js";
 export { fitsUntorn, untornRefusal } from "./untorn.js";

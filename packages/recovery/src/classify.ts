@@ -99,7 +99,7 @@ function findWitnesses(end: EndOfLog): Witnesses {
   const missing = end.position.frameNumber;
   const proves = (header: FrameHeader) => header.frameNumber > missing && header.watermark > missing;
   const home = end.tail.headers.filter(proves);
-  const dwb = end.dwb === undefined ? [] : [...headersIn(end.dwb, end.segment.preamble.logId)].filter(proves);
+  const dwb = end.dwb === undefined ? [] : headersIn(end.dwb, end.segment.preamble.logId).filter(proves);
   const anchor = (end.anchor?.watermark ?? 0) > missing;
   return { home, dwb, anchor, some: home.length > 0 || dwb.length > 0 || anchor };
 }

@@ -97,7 +97,9 @@ async function* inPlace(
     place.end === undefined ? 0 : end.previousFrameNumber + 1,
     found.anchorFile.anchor?.watermark ?? 0,
     ...headers.map((header) => header.watermark),
-    ...copies.map(({ header }) => header.watermark),
+    ...(found.dwb === undefined
+      ? []
+      : headersIn(found.dwb, place.identity.logId).map((header) => header.watermark)),
   );
   let chain = before;
   let offset = place.from;
@@ -185,7 +187,7 @@ function copiesBehind(found: Examination, logId: Uint8Array): Copy[] {
   if (dwb === undefined) return [];
   const copies: Copy[] = [];
   const blockBytes = blockBytesOf(found);
-  for (const { sequence, offset, frameNumber } of new Set(headersIn(dwb, logId))) {
+  for (const { sequence, offset, frameNumber } of headersIn(dwb, logId)) {
     if (frameNumber < position.frameNumber) continue;
     for (const image of dwb.at(sequence, offset)) {
       const bytes = new Uint8Array(paddedFrameBytes(image.length, blockBytes));

@@ -296,18 +296,22 @@ export class GroupCommit {
     else yield* this.#writeFrames(work);
   }
 
-  /** Whether the DWB's own sync acknowledges the frame. Witnesses have to be in the log itself, and some frames fit into no ring. */
+  /**
+   * Whether the DWB's own sync acknowledges the frame. Witnesses have to be in the log itself, and some frames fit into no ring. Nor while frames of an earlier process
+   * could be torn with it: copies that go on being written meanwhile would overwrite theirs.
+   */
   #acknowledgesByDwb(frame: SealedFrame): boolean {
-    const { protection } = this.#options;
+    const { protection, home } = this.#options;
     const acknowledges = this.#acknowledger !== undefined && this.#acknowledger === protection.acknowledger;
-    return acknowledges && frame.kind === "data" && protection.fits(frame) !== "never";
+    return acknowledges && frame.kind === "data" && protection.holds(frame) && !home.isBesideOlder(frame);
   }
 
   /** The frames at the queue's head that go into one chain: all in one segment and all one way, up to a bound. */
   #nextFrames(first: SealedFrame): SealedFrame[] {
-    const { assembler, chainBytes } = this.#options;
-    const byDwb = this.#acknowledgesByDwb(first);
+    const { assembler, home, chainBytes } = this.#options;
     const frames = [first];
+    if (home.isBesideOlder(first)) return frames;
+    const byDwb = this.#acknowledgesByDwb(first);
     let bytes = first.paddedLength;
     for (let index = 1; ; index += 1) {
       const work = assembler.peek(index);
@@ -321,9 +325,9 @@ export class GroupCommit {
   /** By their copies alone: one sync instead of two. Their places follow. */
   *#copyFrames(first: SealedFrame): Generator<Wait, void, void> {
     const { io, protection, home, assembler } = this.#options;
-    // The ring is full: slots are free again when what is in them is at home.
-    if (protection.fits(first) === "later" || home.isBesideOlder) yield this.#allHome;
-    if (protection.fits(first) === "later") home.releaseNeighbours();
+    // The ring is full: slots are free again when what is in them is at home, the last of them when there is no room without.
+    if (!protection.hasRoom(first)) yield this.#allHome;
+    if (!protection.hasRoom(first)) home.releaseNeighbours();
     const queued = this.#nextFrames(first);
     const staged = protection.stageCopies(queued, this.#watermark);
     const frames = queued.slice(0, staged.frames);
@@ -343,7 +347,7 @@ export class GroupCommit {
   *#writeFrames(first: SealedFrame): Generator<Wait, void, void> {
     const { io, store, protection, home } = this.#options;
     yield this.#allHome;
-    if (protection.fits(first) === "later") home.releaseNeighbours();
+    if (!protection.hasRoom(first)) home.releaseNeighbours();
     const queued = this.#nextFrames(first);
     const staged = protection.stage(queued, store.activeFile, this.#watermark);
     const frames = queued.slice(0, staged.frames);

@@ -1,4 +1,13 @@
-import type { Arena, BlockingChains, IoBackend, IoFile, Region, Step, Timer } from "@stonewal/io";
+import {
+  type Arena,
+  type BlockingChains,
+  FOLIO_BYTES,
+  type IoBackend,
+  type IoFile,
+  type Region,
+  type Step,
+  type Timer,
+} from "@stonewal/io";
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Copy, Protection } from "./protection.js";
 import type { Counters } from "./stats.js";
@@ -33,9 +42,6 @@ export interface HomeWritesOptions {
  */
 const DELAY_MS = 20;
 
-/** What a kernel may write back as a whole, so that a tear in it can take what was there before. */
-const FOLIO_BYTES = 64 * 1024;
-
 /** Memory in which small frames are put side by side, so that many of them are one write. */
 const GATHER_BYTES = 1024 * 1024;
 /** A longer frame is written from where it is. */
@@ -50,8 +56,6 @@ class Batch {
   readonly kept: SealedFrame[] = [];
   /** Frames that have not been looked at yet: gathered, or kept. */
   #pending: SealedFrame[] = [];
-  /** Offset of the first frame. */
-  start = 0;
   frames = 0;
   bytes = 0;
   slots = 0;
@@ -64,7 +68,6 @@ class Batch {
   }
 
   add(frame: SealedFrame, copy: Copy): void {
-    if (this.frames === 0) this.start = frame.offset;
     this.#pending.push(frame);
     this.copies.push(copy);
     this.frames += 1;
@@ -122,6 +125,8 @@ interface Flight {
  * The frames that the DWB's own sync has acknowledged, on their way to their places in the log. They go in batches, one chain at a
  * time, beside the chains to the DWB: another file, so no two syncs of one overlap. A slot of the DWB is free again only when the
  * chain that writes its frame home has completed; until then it is the frame's only durable copy.
+ *
+ * And the copies of all that is at home, these frames or others, where what is written home next could take it.
  */
 export class HomeWrites {
   readonly #options: HomeWritesOptions;
@@ -220,18 +225,18 @@ export class HomeWrites {
   }
 
   /**
-   * What is on its way home could take, if it were torn, frames of an earlier process, whose copies nobody keeps. They are in the slots that come last,
-   * unless copies go on being written meanwhile.
+   * What is written in the place of `frame` could take, if it were torn, frames of an earlier process. Their copies are in the slots that come last, but nobody keeps
+   * them.
    */
-  get isBesideOlder(): boolean {
-    const batch = this.#inFlight?.batch;
-    if (batch === undefined || batch.file.direct || batch.file !== this.#shared.file) return false;
-    return batch.start < this.#shared.end;
+  isBesideOlder({ offset }: SealedFrame): boolean {
+    const file = this.#options.file();
+    return !file.direct && file === this.#shared.file && offset < this.#shared.end;
   }
 
-  /** Half of the ring goes home while the other half fills. */
+  /** Half of the ring goes home while the other half fills; of what the neighbours leave of it. */
   #isDue({ slots, bytes }: Batch): boolean {
-    return 2 * slots >= this.#options.protection.slots || bytes >= this.#options.chainBytes;
+    const kept = this.#neighbours.reduce((sum, { ticket }) => sum + ticket.slots, 0);
+    return 2 * slots >= this.#options.protection.slots - kept || bytes >= this.#options.chainBytes;
   }
 
   /** Resolves when everything added before the call is at home. */

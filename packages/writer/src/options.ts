@@ -34,8 +34,8 @@ export interface DwbSettings {
   /** Number of slots, default 64. An existing buffer keeps its own. */
   readonly slots?: number;
   /**
-   * Payload of a slot in bytes, a multiple of the block size. Default: 65,536 less a block, which with the slot's header makes 64 KiB. A slot never
-   * takes less room than that in the file, and in memory. An existing buffer keeps its own.
+   * Payload of a slot in bytes, a multiple of the block size. Default: 65,536 less a block, which with the slot's header makes 64 KiB. With its header a slot takes
+   * a multiple of that, in the file and in memory: 65,536 take 128 KiB. An existing buffer keeps its own.
    */
   readonly slotBytes?: number;
   /** Where the buffer lies; default `<directory>/dwb`. On another device it protects against more. */

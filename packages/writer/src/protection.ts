@@ -1,5 +1,6 @@
 import { type Dwb, type DwbOptions, type DwbTicket, openDwb } from "@stonewal/dwb";
 import { fitsUntorn, type IoFile, type Step, type UntornLimits } from "@stonewal/io";
+import { FRAME_HEADER_BYTES } from "@stonewal/record";
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Counters, Protection as ProtectionState } from "./stats.js";
 
@@ -83,11 +84,24 @@ export class Protection {
     return fitsUntorn(this.#limits, paddedLength, offset);
   }
 
-  /** Whether a copy of `frame` has room: now, when earlier copies have been released, or never. */
-  fits({ length, paddedLength }: SealedFrame): "now" | "later" | "never" {
-    return this.#state === "protecting" && this.#dwb !== undefined
-      ? this.#dwb.fits(length, paddedLength)
-      : "never";
+  /** Whether `frame` can have a copy: there is a buffer, and no less than the frame fits into it. */
+  holds({ length, paddedLength }: SealedFrame): boolean {
+    return this.#state === "protecting" && this.#dwb?.fits(length, paddedLength) !== "never";
+  }
+
+  /** Whether what is to be staged of `frame` has room now. If not it has when every copy has been released. */
+  hasRoom(frame: SealedFrame): boolean {
+    const { stored, length } = this.#staging(frame);
+    return this.#state !== "protecting" || this.#dwb?.fits(stored, length) === "now";
+  }
+
+  /**
+   * How much of `frame` is staged, and how long the image is. Of one that is larger than the ring the header: it can't be put back from that, but it bears witness
+   * of what was durable before.
+   */
+  #staging(frame: SealedFrame): { readonly stored: number; readonly length: number } {
+    if (this.holds(frame)) return { stored: frame.length, length: frame.paddedLength };
+    return { stored: FRAME_HEADER_BYTES, length: FRAME_HEADER_BYTES };
   }
 
   /** Slots of the buffer; 0 where there is none. */
@@ -103,7 +117,7 @@ export class Protection {
     const dwb = this.#dwb as Dwb;
     const copies: Copy[] = [];
     for (const frame of frames) {
-      if (copies.length > 0 && this.fits(frame) !== "now") break;
+      if (copies.length > 0 && !this.hasRoom(frame)) break;
       copies.push(this.#copy(dwb, frame, watermark));
     }
     return this.#staged(dwb, copies.length, copies);
@@ -111,15 +125,17 @@ export class Protection {
 
   /** The frame's own watermark may be an old one: frames are sealed while others wait before them, whose copies this one may overwrite. */
   #copy(dwb: Dwb, frame: SealedFrame, watermark: number): Copy {
-    this.#counters.protectedFrames += 1;
+    const { stored, length } = this.#staging(frame);
+    if (this.holds(frame)) this.#counters.protectedFrames += 1;
+    else this.#counters.unprotectedFrames += 1;
     const ticket = dwb.stage({
       key: frame.frameNumber,
       target: frame.sequence,
       offset: frame.offset,
       version: frame.checksum,
       watermark,
-      bytes: frame.arena.bytes.subarray(0, frame.length),
-      length: frame.paddedLength,
+      bytes: frame.arena.bytes.subarray(0, stored),
+      length,
     });
     return { ticket, end: frame.offset + frame.paddedLength };
   }
@@ -145,15 +161,9 @@ export class Protection {
         taken += 1;
         continue;
       }
-      const fits = dwb.fits(frame.length, frame.paddedLength);
-      // A first frame fits now or never: the caller has seen to it.
-      if (fits === "later" && taken > 0) break;
-      if (fits !== "never") {
-        copies.push(this.#copy(dwb, frame, watermark));
-      } else {
-        // Larger than the ring. No older copy can be taken for it, for the reason given at `isUntorn`: so none has to be made void.
-        this.#counters.unprotectedFrames += 1;
-      }
+      // For the first the caller has seen to it that there is.
+      if (taken > 0 && !this.hasRoom(frame)) break;
+      copies.push(this.#copy(dwb, frame, watermark));
       taken += 1;
     }
     return this.#staged(dwb, taken, copies);
