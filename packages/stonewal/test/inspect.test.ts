@@ -50,6 +50,8 @@ test("as JSON: segments, every frame, what they add up to, and every image in th
     offset: last.offset,
     slots: 1,
     bytes: 4096,
+    // The two close frames go into one chain.
+    watermark: last.frameNumber - 1,
   });
   expect(report.dwb.images).toHaveLength(43);
 });

@@ -12,6 +12,8 @@ export interface DwbSlot {
   readonly sequence: number;
   readonly offset: number;
   readonly bytes: number;
+  /** When the copy was made, every frame with a number below this one was durable. */
+  readonly watermark: number;
 }
 
 export interface DwbSlots {
@@ -37,6 +39,7 @@ export async function dwbSlots(io: IoBackend, path: string): Promise<DwbSlots | 
     sequence: Number(image.target),
     offset: image.offset,
     bytes: image.length,
+    watermark: Number(image.watermark),
   }));
   return { slotBytes, slotStride, damagedSlots, unreadableSlots, images };
 }
