@@ -49,7 +49,7 @@ const EVERY_OPENING = {
   compression: { none: {}, "none either": {}, deflate: { compression: "deflate-raw" } },
 } as const satisfies Record<string, Record<string, ModeOptions>>;
 
-/** The ring has room for the frames of a folio beside half a ring of new ones. */
+/** The ring has room for the copies of a folio's frames beside those of the next frame, however many they are. */
 export const ROOMY = "4K blocks, 64 slots of 60K";
 
 /** As above, for what a log keeps from its creation on. */

@@ -27,7 +27,7 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
       ),
     ],
     campaign: "commits acknowledged by their copies",
-    within: 40,
+    within: 150,
   },
   {
     name: "the log's sync is left out when what is acknowledged comes home in one write",
@@ -94,15 +94,15 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
     name: "the copies of what is at home are given away while its neighbours are written",
     edits: [edit(HOME, "file.direct ? [] : all.filter", "true ? [] : all.filter")],
     campaign: "folios torn by the kernel",
-    within: 20,
+    within: 30,
   },
   {
     name: "copies go on being written while frames are brought home beside those of an earlier process",
     edits: [
       edit(
         HOME,
-        "return !file.direct && file === this.#shared.file",
-        "return false && file === this.#shared.file",
+        "return file === this.#shared.file && offset",
+        "return false && file === this.#shared.file && offset",
       ),
     ],
     campaign: "folios torn by the kernel",

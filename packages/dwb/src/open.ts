@@ -15,7 +15,7 @@ export interface DwbOptions {
   readonly path: string;
   /** `direct`: past the page cache; `blockBytes` must then be a multiple of what the file needs. `off` is refused with `DWB_OFF`. */
   readonly mode: DwbMode;
-  /** Number of slots of a new file, 1 to 65,536, and at most 2^31 bytes of them. Default 64. */
+  /** Number of slots of a new file, 1 to 65,536, and at most 2^31 bytes of them: 32,768 of the default kind. Default 64. */
   readonly slots?: number;
   /** Payload of a slot of a new file in bytes, a multiple of `blockBytes`. Default: 65,536 less a block for the slot's header, or one block. */
   readonly slotBytes?: number | undefined;

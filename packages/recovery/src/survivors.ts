@@ -187,8 +187,11 @@ function copiesBehind(found: Examination, logId: Uint8Array): Copy[] {
   if (dwb === undefined) return [];
   const copies: Copy[] = [];
   const blockBytes = blockBytesOf(found);
+  const seen = new Set<string>();
   for (const { sequence, offset, frameNumber } of headersIn(dwb, logId)) {
-    if (frameNumber < position.frameNumber) continue;
+    const place = `${sequence}:${offset}`;
+    if (frameNumber < position.frameNumber || seen.has(place)) continue;
+    seen.add(place);
     for (const image of dwb.at(sequence, offset)) {
       const bytes = new Uint8Array(paddedFrameBytes(image.length, blockBytes));
       bytes.set(image.stored);

@@ -225,12 +225,13 @@ export class HomeWrites {
   }
 
   /**
-   * What is written in the place of `frame` could take, if it were torn, frames of an earlier process. Their copies are in the slots that come last, but nobody keeps
+   * What is written in the place of `frame` could take, if it were torn, frames of an earlier process. Their copies are in the slots that come last, as a rule, but nobody keeps
    * them.
    */
   isBesideOlder({ offset }: SealedFrame): boolean {
     const file = this.#options.file();
-    return !file.direct && file === this.#shared.file && offset < this.#shared.end;
+    if (file.direct || this.#options.protection.state !== "protecting") return false;
+    return file === this.#shared.file && offset < this.#shared.end;
   }
 
   /** Half of the ring goes home while the other half fills; of what the neighbours leave of it. */

@@ -34,7 +34,7 @@ export interface DwbSettings {
   /** Number of slots, default 64. An existing buffer keeps its own. */
   readonly slots?: number;
   /**
-   * Payload of a slot in bytes, a multiple of the block size. Default: 65,536 less a block, which with the slot's header makes 64 KiB. With its header a slot takes
+   * Payload of a slot in bytes, a multiple of the block size. Default: 65,536 less a block, which with the slot's header makes 64 KiB; at least a block. With its header a slot takes
    * a multiple of that, in the file and in memory: 65,536 take 128 KiB. An existing buffer keeps its own.
    */
   readonly slotBytes?: number;

@@ -46,8 +46,16 @@ export class Protection {
   readonly #untorn: boolean;
   #limits: UntornLimits | undefined;
 
-  constructor(dwb: Dwb | undefined, counters: Counters, untorn: boolean) {
-    this.#untorn = untorn;
+  /** The kernel writes the log back by the folio. */
+  readonly #buffered: boolean;
+
+  constructor(
+    dwb: Dwb | undefined,
+    counters: Counters,
+    log: { readonly untorn: boolean; readonly direct: boolean },
+  ) {
+    this.#untorn = log.untorn;
+    this.#buffered = !log.direct;
     this.#dwb = dwb;
     this.#state = dwb === undefined ? "off" : "protecting";
     this.#counters = counters;
@@ -86,21 +94,26 @@ export class Protection {
 
   /** Whether `frame` can have a copy: there is a buffer, and no less than the frame fits into it. */
   holds({ length, paddedLength }: SealedFrame): boolean {
-    return this.#state === "protecting" && this.#dwb?.fits(length, paddedLength) !== "never";
+    return (
+      this.#state === "protecting" &&
+      this.#dwb !== undefined &&
+      this.#dwb.fits(length, paddedLength) !== "never"
+    );
   }
 
   /** Whether what is to be staged of `frame` has room now. If not it has when every copy has been released. */
   hasRoom(frame: SealedFrame): boolean {
-    const { stored, length } = this.#staging(frame);
-    return this.#state !== "protecting" || this.#dwb?.fits(stored, length) === "now";
+    const staging = this.#staging(frame);
+    return staging === undefined || this.#dwb?.fits(staging.stored, staging.length) === "now";
   }
 
   /**
-   * How much of `frame` is staged, and how long the image is. Of one that is larger than the ring the header: it can't be put back from that, but it bears witness
-   * of what was durable before.
+   * How much of `frame` is staged, if anything, and how long the image is. Of one that is larger than the ring the header, in a log of which folios may be torn: it can't be
+   * put back from that, but it bears witness of what was durable before.
    */
-  #staging(frame: SealedFrame): { readonly stored: number; readonly length: number } {
+  #staging(frame: SealedFrame): { readonly stored: number; readonly length: number } | undefined {
     if (this.holds(frame)) return { stored: frame.length, length: frame.paddedLength };
+    if (this.#state !== "protecting" || !this.#buffered) return undefined;
     return { stored: FRAME_HEADER_BYTES, length: FRAME_HEADER_BYTES };
   }
 
@@ -118,16 +131,20 @@ export class Protection {
     const copies: Copy[] = [];
     for (const frame of frames) {
       if (copies.length > 0 && !this.hasRoom(frame)) break;
-      copies.push(this.#copy(dwb, frame, watermark));
+      const copy = this.#copy(dwb, frame, watermark);
+      if (copy === undefined) break;
+      copies.push(copy);
     }
     return this.#staged(dwb, copies.length, copies);
   }
 
   /** The frame's own watermark may be an old one: frames are sealed while others wait before them, whose copies this one may overwrite. */
-  #copy(dwb: Dwb, frame: SealedFrame, watermark: number): Copy {
-    const { stored, length } = this.#staging(frame);
+  #copy(dwb: Dwb, frame: SealedFrame, watermark: number): Copy | undefined {
     if (this.holds(frame)) this.#counters.protectedFrames += 1;
     else this.#counters.unprotectedFrames += 1;
+    const staging = this.#staging(frame);
+    if (staging === undefined) return undefined;
+    const { stored, length } = staging;
     const ticket = dwb.stage({
       key: frame.frameNumber,
       target: frame.sequence,
@@ -163,7 +180,8 @@ export class Protection {
       }
       // For the first the caller has seen to it that there is.
       if (taken > 0 && !this.hasRoom(frame)) break;
-      copies.push(this.#copy(dwb, frame, watermark));
+      const copy = this.#copy(dwb, frame, watermark);
+      if (copy !== undefined) copies.push(copy);
       taken += 1;
     }
     return this.#staged(dwb, taken, copies);

@@ -109,7 +109,10 @@ export class Wal {
       onNoSpace: () => this.#room.retry(),
       onFailure: (error) => this.#commits.fail(error),
     });
-    this.#protection = new Protection(parts.dwb, counters, settings.dwb.mode === "auto");
+    this.#protection = new Protection(parts.dwb, counters, {
+      untorn: settings.dwb.mode === "auto",
+      direct: parts.direct,
+    });
     this.#assembler = new FrameAssembler(
       {
         io,

@@ -1,7 +1,7 @@
 import { readDwb } from "@stonewal/dwb";
 import type { IoBackend } from "@stonewal/io";
 
-/** One frame's copy in the double-write buffer. */
+/** One frame's copy in the double-write buffer; of a frame that is larger than the buffer its header alone. */
 export interface DwbSlot {
   /** Index of its first slot. */
   readonly slot: number;
