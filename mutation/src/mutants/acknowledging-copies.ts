@@ -95,6 +95,8 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
     edits: [edit(HOME, "file.direct ? [] : all.filter", "true ? [] : all.filter")],
     campaign: "folios torn by the kernel",
     within: 30,
+    // Takes a quarter of a minute, half of it to see the log as it is pass.
+    wholeGateOnly: true,
   },
   {
     name: "copies go on being written while frames are brought home beside those of an earlier process",
