@@ -77,8 +77,8 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
     edits: [
       edit(
         GROUP_COMMIT,
-        "yield this.#allHome;\n            home.releaseNeighbours();",
-        "home.releaseNeighbours();",
+        "yield this.#allHome;\n            this.#acknowledger = undefined;",
+        "this.#acknowledger = undefined;",
       ),
     ],
     campaign: "commits acknowledged by their copies",

@@ -171,9 +171,7 @@ export class GroupCommit {
   restart(tip: Tip): void {
     this.#tip = tip;
     this.#durableLsn = tip.lsn;
-    const { home } = this.#options;
-    home.advance({ lsn: tip.lsn, watermark: this.#watermark });
-    home.releaseNeighbours();
+    this.#options.home.advance({ lsn: tip.lsn, watermark: this.#watermark });
     // The new segment has no open frame yet.
     this.#acknowledger = undefined;
     this.#wantedLsn = Math.min(this.#wantedLsn, tip.lsn);
@@ -272,7 +270,7 @@ export class GroupCommit {
   }
 
   *#flushNext(): Generator<Wait, void, void> {
-    const { assembler, store, home, directory } = this.#options;
+    const { assembler, store, directory } = this.#options;
     const open = assembler.openFirstLsn;
     if (open !== undefined && open <= this.#wantedLsn) assembler.sealOpen();
     const work = assembler.peek();
@@ -280,7 +278,6 @@ export class GroupCommit {
     if (work.work === "roll") {
       // A preamble says that everything before it in the queue is durable in its place.
       yield this.#allHome;
-      home.releaseNeighbours();
       this.#acknowledger = undefined;
       const begin = async () => {
         await store.activate(work.spare, work.preamble);

@@ -142,6 +142,8 @@ export class HomeWrites {
   readonly #arenas: Arena[] = [];
   /** Copies of frames that are at home, in the folio that the next write home begins in. */
   #neighbours: readonly Copy[] = [];
+  /** The file that they are of. */
+  #written: IoFile | undefined;
   /** The file that this process began with, and the end of the folio it may share there with frames of an earlier one. */
   readonly #shared: { readonly file: IoFile; readonly end: number };
 
@@ -209,6 +211,8 @@ export class HomeWrites {
    * kernel writes the file back by the folio, those of the last folio. They stay until it has been left behind.
    */
   arrived(file: IoFile, copies: readonly Copy[], end: number): void {
+    if (file !== this.#written) this.releaseNeighbours();
+    this.#written = file;
     const folio = end - (end % FOLIO_BYTES);
     const all = [...this.#neighbours, ...copies];
     this.#neighbours = file.direct ? [] : all.filter((copy) => copy.end > folio);
@@ -216,7 +220,7 @@ export class HomeWrites {
   }
 
   /**
-   * Gives back all of them, while nothing is on its way home: where another file is begun, or a frame has no room in the ring without. If a tear
+   * Gives back all of them, while nothing is on its way home: for a frame that has no room in the ring without, or a DWB that is given up. If a tear
    * takes one of them then, the copy of what was being written bears witness of it.
    */
   releaseNeighbours(): void {

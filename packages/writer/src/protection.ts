@@ -131,9 +131,8 @@ export class Protection {
     const copies: Copy[] = [];
     for (const frame of frames) {
       if (copies.length > 0 && !this.hasRoom(frame)) break;
-      const copy = this.#copy(dwb, frame, watermark);
-      if (copy === undefined) break;
-      copies.push(copy);
+      // Every one of them is held by the ring: others are not acknowledged by it.
+      copies.push(this.#copy(dwb, frame, watermark) as Copy);
     }
     return this.#staged(dwb, copies.length, copies);
   }

@@ -310,28 +310,39 @@ describe("failures", () => {
     await wal.close().catch(() => undefined);
   });
 
-  test("with onFailure 'degrade' the log goes on without, says so, and a new DWB can be attached", async () => {
-    const disk = makeDisk();
-    const wal = await openOn(disk, { dwb: { mode: "buffered", onFailure: "degrade" } });
-    expect(wal.protection).toBe("protecting");
-    const said: unknown[] = [];
-    const listen = (message: unknown) => said.push((message as { protection: string }).protection);
-    subscribe("stonewal:dwb", listen);
-    disk.fail({ operation: "write", path: /dwb$/, nth: 1, errno: "EIO" });
-    expect(await wal.commit({ payload: bytes("a") })).toBe(1);
-    expect(wal.protection).toBe("degraded");
-    expect(wal.stats().protection).toBe("degraded");
-    await wal.commit({ payload: bytes("b") });
-    await wal.attachDwb();
-    expect(wal.protection).toBe("protecting");
-    unsubscribe("stonewal:dwb", listen);
-    expect(said).toEqual(["degraded", "protecting"]);
-    await wal.commit({ payload: bytes("c") });
-    disk.crash();
-    const again = await openOn(disk);
-    expect(await textsOf(again)).toEqual(["1:a", "2:b", "3:c"]);
-    await again.close();
-  });
+  test.each([
+    ["direct", true],
+    ["buffered", false],
+  ])(
+    "with onFailure 'degrade' a log that is written %s goes on without, says so, and a new DWB can be attached",
+    async (_, direct) => {
+      const disk = makeDisk();
+      const wal = await openOn(disk, { direct, dwb: { mode: "buffered", onFailure: "degrade" } });
+      expect(wal.protection).toBe("protecting");
+      // Their copies are in the DWB that will be given up.
+      for (const text of ["x", "y"]) await wal.commit({ payload: bytes(text) });
+      const said: unknown[] = [];
+      const listen = (message: unknown) => said.push((message as { protection: string }).protection);
+      subscribe("stonewal:dwb", listen);
+      disk.fail({ operation: "write", path: /dwb$/, nth: 1, errno: "EIO" });
+      expect(await wal.commit({ payload: bytes("a") })).toBe(3);
+      expect(wal.protection).toBe("degraded");
+      expect(wal.stats().protection).toBe("degraded");
+      await wal.commit({ payload: bytes("b") });
+      await wal.attachDwb();
+      expect(wal.protection).toBe("protecting");
+      unsubscribe("stonewal:dwb", listen);
+      expect(said).toEqual(["degraded", "protecting"]);
+      // Until the folio has been left behind in which the copies were kept.
+      const later = Array.from({ length: 20 }, (_, index) => `c${index}`);
+      for (const text of later) await wal.commit({ payload: bytes(text) });
+      disk.crash();
+      const again = await openOn(disk);
+      const all = ["x", "y", "a", "b", ...later];
+      expect(await textsOf(again)).toEqual(all.map((text, index) => `${index + 1}:${text}`));
+      await again.close();
+    },
+  );
 
   test("with onFailure 'degrade' a failure of the log's own sync still poisons: it is not tried again", async () => {
     const disk = makeDisk();
