@@ -24,12 +24,15 @@ test.each([
     const ready = await load.prepare({ perSecond: 30_000, total }, programs);
     const dues: number[] = [];
     await new Promise<void>((resolve, reject) => {
-      ready.begin((due) => {
-        // Both clocks are read, one after the other, to find how far apart they are.
-        expect(due).toBeLessThanOrEqual(performance.now() + 0.05);
-        dues.push(due);
-        if (dues.length === total) resolve();
-      }, reject);
+      ready.begin({
+        arrive(due) {
+          // Both clocks are read, one after the other, to find how far apart they are.
+          expect(due).toBeLessThanOrEqual(performance.now() + 0.05);
+          dues.push(due);
+          if (dues.length === total) resolve();
+        },
+        fail: reject,
+      });
     });
     await ready.end();
     expect(dues).toHaveLength(total);

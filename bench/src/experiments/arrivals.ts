@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { type Bench, type Experiment, runCase, withStores } from "../experiment.js";
 import { FLOOR_UNDER_ARRIVALS, FLOOR_WITH_DWB_UNDER_ARRIVALS } from "../floor.js";
 import { Latencies } from "../latencies.js";
-import { busyThread, type Load, requests } from "../loads.js";
+import { busyThread, type Load, requests, type Server } from "../loads.js";
 import { payloadsOf } from "../payloads.js";
 import { processCounters, usedSince } from "../process-counters.js";
 import type { CaseResult } from "../results.js";
@@ -46,10 +46,11 @@ async function* cases(
   load: Load,
   stores: readonly Store[],
 ): AsyncGenerator<CaseResult> {
+  const payloads = payloadsOf(PAYLOAD_BYTES);
   for (const perSecond of RATES) {
     const sides: Side[] = stores.map((store) => ({
       name: store.name,
-      round: () => arrivalRound(store, perSecond, load, bench),
+      round: () => arrivalRound(store, payloads, perSecond, load, bench),
     }));
     const { tickMs } = load;
     const [log, withDwb] = [WITHOUT_DWB, STONEWAL].map((name) => stores.find((store) => store.name === name));
@@ -75,13 +76,13 @@ async function* cases(
 
 async function arrivalRound(
   store: Store,
+  payloads: () => Uint8Array,
   perSecond: number,
   load: Load,
   { plan, directory }: Bench,
 ): Promise<Round> {
-  const payloads = payloadsOf(PAYLOAD_BYTES);
   const total = Math.max(1, Math.round((perSecond * plan.arrivalMs) / 1000));
-  const latencies = new Latencies();
+  const server = new CommittingServer(store, payloads, total);
   await store.beginRound?.();
   const ready = await load.prepare({ perSecond, total }, directory);
   const before = await processCounters();
@@ -90,21 +91,16 @@ async function arrivalRound(
   const start = performance.now();
   let took: number;
   try {
-    took = await new Promise<number>((resolve, reject) => {
-      const commit = (due: number) => {
-        Promise.resolve(store.commit(payloads())).then(() => {
-          latencies.add(performance.now() - due);
-          if (latencies.count === total) resolve(performance.now() - start);
-        }, reject);
-      };
-      ready.begin(commit, reject);
-    });
+    ready.begin(server);
+    await server.done;
+    took = performance.now() - start;
   } finally {
     await ready.end();
   }
   delay.disable();
   const after = await processCounters();
   const own = store.endRound?.();
+  const { latencies } = server;
   return {
     figures: {
       perSecond: (total / took) * 1000,
@@ -116,4 +112,44 @@ async function arrivalRound(
     },
     latencies,
   };
+}
+
+/** Commits what arrives. Methods for the reason that loads.ts gives. */
+class CommittingServer implements Server {
+  readonly latencies = new Latencies();
+  /** When so many are durable. */
+  readonly done: Promise<void>;
+  readonly #store: Store;
+  readonly #payloads: () => Uint8Array;
+  readonly #total: number;
+  #resolve!: () => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(store: Store, payloads: () => Uint8Array, total: number) {
+    this.#store = store;
+    this.#payloads = payloads;
+    this.#total = total;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  arrive(due: number): void {
+    void this.#commit(due);
+  }
+
+  fail(error: unknown): void {
+    this.#reject(error);
+  }
+
+  async #commit(due: number): Promise<void> {
+    try {
+      await this.#store.commit(this.#payloads());
+      this.latencies.add(performance.now() - due);
+      if (this.latencies.count === this.#total) this.#resolve();
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
 }
