@@ -84,8 +84,8 @@ class Tally {
 
 async function* records(options: LogLocation, tally: Tally): AsyncGenerator<SalvagedRecord, void, undefined> {
   const { found, live } = await look(options);
-  tally.begin(found, live);
   try {
+    tally.begin(found, live);
     for await (const batch of replayBatches(options.io, viewOf(found, live))) {
       for (const record of batch) if (tally.add(record.lsn)) yield { record, originalLsn: record.lsn };
     }
