@@ -39,9 +39,8 @@ export class History {
   #mark = 0;
   /** That of the opening before. */
   #keyId: number | undefined;
-  /** Some frame of this life went to the log alone; or of any life. */
+  /** Some frame of the life that had the log open last went to the log alone. What an earlier one left is copied by the next that has a buffer. */
   #unprotected = false;
-  #everUnprotected = false;
   /** The device has lied, or torn what it had been told to keep: from then on the log may be refused. */
   #harmed = false;
 
@@ -159,8 +158,8 @@ export class History {
       isDead,
     });
     session?.observe();
-    this.#unprotected = session?.hasCopies === false;
-    this.#everUnprotected ||= session === undefined ? life.mode.dwb === "off" : !session.hasCopies;
+    if (session === undefined) this.#unprotected ||= life.mode.dwb === "off";
+    else this.#unprotected = !session.hasCopies;
     for (const error of session?.failures ?? []) if (!excused(error)) throw error;
     tally.add(`ended by ${life.end}`);
     tally.add("key changed", session?.keyChanges ?? 0);
@@ -194,10 +193,10 @@ export class History {
     return "kept";
   }
 
-  /** What a torn folio takes is put back, where every frame has had its copy and the ring has room to keep it. */
+  /** What a torn folio takes is put back, where every frame has its copy and the ring has room to keep it. */
   get #mayBeRefused(): boolean {
     const { disk, log } = this.#plan;
-    return this.#harmed && (disk !== "folios" || this.#everUnprotected || log.sizes !== ROOMY);
+    return this.#harmed && (disk !== "folios" || this.#unprotected || log.sizes !== ROOMY);
   }
 
   /** Going over to another key takes a new segment. On a disk without room for one the log opens with the key that its last segment has. */

@@ -99,15 +99,47 @@ export const acknowledgingCopyMutants: readonly Mutant[] = [
     wholeGateOnly: true,
   },
   {
-    name: "copies go on being written while frames are brought home beside those of an earlier process",
+    name: "frames of an earlier process get no copies beside what is written in their folio",
+    edits: [edit(HOME, "protection.stageAtHome(adopted.frames, next)", "[]")],
+    campaign: "folios torn by the kernel",
+    within: 10,
+  },
+  {
+    name: "frames of an earlier process get their copies behind what is written into their folio",
     edits: [
       edit(
-        HOME,
-        "return file === this.#shared.file && offset",
-        "return false && file === this.#shared.file && offset",
+        "writer/group-commit",
+        "home.stageAdopted(first);",
+        "home.stageAdopted(first); const late = protection.stage([], store.activeFile, 0);",
+      ),
+      edit(
+        "writer/group-commit",
+        "yield this.#chain([...staged.steps, ...steps]);",
+        "yield this.#chain([...staged.steps, ...steps, ...late.steps]); late.settled();",
       ),
     ],
     campaign: "folios torn by the kernel",
-    within: 20,
+    within: 40,
+    wholeGateOnly: true,
+  },
+  {
+    name: "copies of an earlier process's frames are given away at once",
+    edits: [
+      edit(
+        HOME,
+        "this.#neighbours = protection.stageAtHome(adopted.frames, next);",
+        "protection.release(protection.stageAtHome(adopted.frames, next));",
+      ),
+    ],
+    campaign: "folios torn by the kernel",
+    within: 40,
+    wholeGateOnly: true,
+  },
+  {
+    name: "of an earlier process's frames the one that begins before the folio gets no copy",
+    edits: [edit("writer/folio-frames", "frames.unshift(", "if (header.offset >= folio) frames.unshift(")],
+    campaign: "folios torn by the kernel",
+    within: 40,
+    wholeGateOnly: true,
   },
 ];

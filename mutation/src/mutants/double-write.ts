@@ -203,6 +203,6 @@ export const doubleWriteMutants: readonly Mutant[] = [
     name: "slots of the double-write buffer share a folio",
     edits: [edit("dwb/open", "slotAlignment = FOLIO_BYTES", "slotAlignment = blockBytes")],
     campaign: "folios torn by the kernel",
-    within: 20,
+    within: 10,
   },
 ];

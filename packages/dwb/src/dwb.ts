@@ -176,12 +176,17 @@ export class Dwb {
     if (indexes.length > 0) await emptySlots(this.#io, this.path, this.#geometry, indexes);
   }
 
+  /** Slots that an image with `storedBytes` to store takes. */
+  slotsFor(storedBytes: number): number {
+    return slotsFor(this.#geometry, storedBytes);
+  }
+
   /**
    * Whether an image with `storedBytes` to store can be staged: now, later (when earlier tickets are released), or never.
    * `length`: of the whole image, where it is more.
    */
   fits(storedBytes: number, length = storedBytes): "now" | "later" | "never" {
-    const slots = slotsFor(this.#geometry, storedBytes);
+    const slots = this.slotsFor(storedBytes);
     if (slots > this.slots || length > this.maxImageBytes) return "never";
     return slots > this.#ring.freeSlots || this.#hasUnrecovered ? "later" : "now";
   }

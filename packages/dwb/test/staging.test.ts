@@ -217,6 +217,18 @@ describe("the ring", () => {
     expect(dwb.stats.slotsFree).toBe(3);
   });
 
+  test("an image takes as many slots as is said beforehand", async () => {
+    const dwb = await open(newDisk().mount());
+    for (const [bytes, slots] of [
+      [1, 1],
+      [1024, 1],
+      [1025, 2],
+    ] as const) {
+      expect(dwb.slotsFor(bytes)).toBe(slots);
+      expect(dwb.stage(image(bytes, 1, bytes)).slots).toBe(slots);
+    }
+  });
+
   test("an early release frees nothing before the image itself is written: its memory is in flight", async () => {
     const io = newDisk().mount();
     const dwb = await open(io);

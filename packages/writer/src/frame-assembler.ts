@@ -163,6 +163,12 @@ export class FrameAssembler {
     return this.#plan.nextLsn;
   }
 
+  /** Where the next frame goes, and what it is chained to. */
+  get end(): Pick<Position, "offset" | "chain"> {
+    const { offset, chain } = this.#plan;
+    return { offset, chain };
+  }
+
   /** The number the next frame will have. */
   get nextFrame(): number {
     return this.#plan.frameNumber + (this.#open === undefined ? 0 : 1);

@@ -293,21 +293,17 @@ export class GroupCommit {
     else yield* this.#writeFrames(work);
   }
 
-  /**
-   * Whether the DWB's own sync acknowledges the frame. Witnesses have to be in the log itself, and some frames fit into no ring. Nor while frames of an earlier process
-   * could be torn with it: copies that go on being written meanwhile would overwrite theirs.
-   */
+  /** Whether the DWB's own sync acknowledges the frame. Witnesses have to be in the log itself, and some frames fit into no ring. */
   #acknowledgesByDwb(frame: SealedFrame): boolean {
-    const { protection, home } = this.#options;
+    const { protection } = this.#options;
     const acknowledges = this.#acknowledger !== undefined && this.#acknowledger === protection.acknowledger;
-    return acknowledges && frame.kind === "data" && protection.holds(frame) && !home.isBesideOlder(frame);
+    return acknowledges && frame.kind === "data" && protection.holds(frame);
   }
 
   /** The frames at the queue's head that go into one chain: all in one segment and all one way, up to a bound. */
   #nextFrames(first: SealedFrame): SealedFrame[] {
-    const { assembler, home, chainBytes } = this.#options;
+    const { assembler, chainBytes } = this.#options;
     const frames = [first];
-    if (home.isBesideOlder(first)) return frames;
     const byDwb = this.#acknowledgesByDwb(first);
     let bytes = first.paddedLength;
     for (let index = 1; ; index += 1) {
@@ -344,6 +340,7 @@ export class GroupCommit {
   *#writeFrames(first: SealedFrame): Generator<Wait, void, void> {
     const { io, store, protection, home } = this.#options;
     yield this.#allHome;
+    home.stageAdopted(first);
     if (!protection.hasRoom(first)) home.releaseNeighbours();
     const queued = this.#nextFrames(first);
     const staged = protection.stage(queued, store.activeFile, this.#watermark);

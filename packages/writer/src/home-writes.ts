@@ -8,6 +8,7 @@ import {
   type Step,
   type Timer,
 } from "@stonewal/io";
+import type { WholeFrame } from "./folio-frames.js";
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Copy, Protection } from "./protection.js";
 import type { Counters } from "./stats.js";
@@ -25,8 +26,6 @@ export interface HomeWritesOptions {
   readonly counters: Counters;
   /** The file of the active segment. */
   readonly file: () => IoFile;
-  /** Where in that file this process begins to write. */
-  readonly start: number;
   /** Bytes that wait before a chain is begun, however empty the ring is. */
   readonly chainBytes: number;
   /** The frame's memory is not needed any more. */
@@ -144,14 +143,12 @@ export class HomeWrites {
   #neighbours: readonly Copy[] = [];
   /** The file that they are of. */
   #written: IoFile | undefined;
-  /** The file that this process began with, and the end of the folio it may share there with frames of an earlier one. */
-  readonly #shared: { readonly file: IoFile; readonly end: number };
+  /** Frames at home in that folio that are to get copies. */
+  #adopted: { readonly file: IoFile; readonly frames: readonly WholeFrame[] } | undefined;
 
   constructor(options: HomeWritesOptions, point: HomePoint) {
     this.#options = options;
     this.#point = point;
-    const { file, start } = options;
-    this.#shared = { file: file(), end: Math.ceil(start / FOLIO_BYTES) * FOLIO_BYTES };
   }
 
   get point(): HomePoint {
@@ -229,13 +226,24 @@ export class HomeWrites {
   }
 
   /**
-   * What is written in the place of `frame` could take, if it were torn, frames of an earlier process. Their copies are in the slots that come last, as a rule, but nobody keeps
-   * them.
+   * `frames` are at home in the folio that the next write home of `file` begins in, and nobody keeps copies of them: those of an earlier process. They get copies
+   * with the next chain, and are neighbours from then on.
    */
-  isBesideOlder({ offset }: SealedFrame): boolean {
-    const file = this.#options.file();
-    if (file.direct || this.#options.protection.state !== "protecting") return false;
-    return file === this.#shared.file && offset < this.#shared.end;
+  adopt(file: IoFile, frames: readonly WholeFrame[]): void {
+    this.#adopted = { file, frames };
+  }
+
+  /**
+   * Stages copies of what was adopted: to be called before a chain that goes home stages its own, of which `next` is the first. Where the ring has no room for all of them, or the
+   * chain goes to another file, none is.
+   */
+  stageAdopted(next: SealedFrame): void {
+    const { file, protection } = this.#options;
+    const adopted = this.#adopted;
+    this.#adopted = undefined;
+    if (adopted === undefined || adopted.file !== file()) return;
+    this.#written = adopted.file;
+    this.#neighbours = protection.stageAtHome(adopted.frames, next);
   }
 
   /** Half of the ring goes home while the other half fills; of what the neighbours leave of it. */

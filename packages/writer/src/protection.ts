@@ -1,6 +1,7 @@
 import { type Dwb, type DwbOptions, type DwbTicket, openDwb } from "@stonewal/dwb";
 import { fitsUntorn, type IoFile, type Step, type UntornLimits } from "@stonewal/io";
 import { FRAME_HEADER_BYTES } from "@stonewal/record";
+import type { WholeFrame } from "./folio-frames.js";
 import type { SealedFrame } from "./frame-assembler.js";
 import type { Counters, Protection as ProtectionState } from "./stats.js";
 
@@ -19,6 +20,12 @@ export interface StagedFrames {
   readonly copies: readonly Copy[];
   /** Tells the DWB what became of its steps. */
   readonly settled: (error?: Error) => void;
+}
+
+/** How much of a frame is stored, and how long its image is. */
+interface Staging {
+  readonly stored: number;
+  readonly length: number;
 }
 
 const NOTHING_TO_SETTLE = () => undefined;
@@ -93,7 +100,7 @@ export class Protection {
   }
 
   /** Whether `frame` can have a copy: there is a buffer, and no less than the frame fits into it. */
-  holds({ length, paddedLength }: SealedFrame): boolean {
+  holds({ length, paddedLength }: WholeFrame): boolean {
     return (
       this.#state === "protecting" &&
       this.#dwb !== undefined &&
@@ -102,7 +109,7 @@ export class Protection {
   }
 
   /** Whether what is to be staged of `frame` has room now. If not it has when every copy has been released. */
-  hasRoom(frame: SealedFrame): boolean {
+  hasRoom(frame: WholeFrame): boolean {
     const staging = this.#staging(frame);
     return staging === undefined || this.#dwb?.fits(staging.stored, staging.length) === "now";
   }
@@ -111,10 +118,31 @@ export class Protection {
    * How much of `frame` is staged, if anything, and how long the image is. Of one that is larger than the ring the header, in a log of which folios may be torn: it can't be
    * put back from that, but it bears witness of what was durable before.
    */
-  #staging(frame: SealedFrame): { readonly stored: number; readonly length: number } | undefined {
+  #staging(frame: WholeFrame): Staging | undefined {
     if (this.holds(frame)) return { stored: frame.length, length: frame.paddedLength };
     if (this.#state !== "protecting" || !this.#buffered) return undefined;
     return { stored: FRAME_HEADER_BYTES, length: FRAME_HEADER_BYTES };
+  }
+
+  /** Bytes of the largest frame that can have a copy, padding included; 0: none can. */
+  get largestFrameBytes(): number {
+    return this.#state === "protecting" ? (this.#dwb?.maxImageBytes ?? 0) : 0;
+  }
+
+  /**
+   * Copies `frames`, which are durable in their places and none of them too large, for the next chain to write with what it stages, which begins with `next`. None of them
+   * where there is no room for all beside that.
+   */
+  stageAtHome(frames: readonly WholeFrame[], next: WholeFrame): Copy[] {
+    const dwb = this.#dwb;
+    if (dwb === undefined) return [];
+    const slots = frames.reduce((sum, { length }) => sum + dwb.slotsFor(length), 0);
+    if (slots + dwb.slotsFor(this.#staging(next)?.stored ?? 0) > dwb.stats.slotsFree) return [];
+    return frames.map((frame) => {
+      const staging = { stored: frame.length, length: frame.paddedLength };
+      // What a copy says is capped by its own number.
+      return this.#stage(dwb, frame, staging, frame.frameNumber);
+    });
   }
 
   /** Slots of the buffer; 0 where there is none. */
@@ -142,8 +170,10 @@ export class Protection {
     if (this.holds(frame)) this.#counters.protectedFrames += 1;
     else this.#counters.unprotectedFrames += 1;
     const staging = this.#staging(frame);
-    if (staging === undefined) return undefined;
-    const { stored, length } = staging;
+    return staging && this.#stage(dwb, frame, staging, watermark);
+  }
+
+  #stage(dwb: Dwb, frame: WholeFrame, { stored, length }: Staging, watermark: number): Copy {
     const ticket = dwb.stage({
       key: frame.frameNumber,
       target: frame.sequence,

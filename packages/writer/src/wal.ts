@@ -15,6 +15,7 @@ import {
 import type { AnchorFile } from "./anchor-file.js";
 import { WalError } from "./errors.js";
 import { channels } from "./events.js";
+import { framesInFolio } from "./folio-frames.js";
 import { FrameAssembler } from "./frame-assembler.js";
 import { GroupCommit } from "./group-commit.js";
 import { Holds } from "./holds.js";
@@ -143,7 +144,6 @@ export class Wal {
         protection: this.#protection,
         counters,
         file: () => store.activeFile,
-        start: position.offset,
         chainBytes,
         release: (frame) => this.#assembler.release(frame),
         onProgress: () => this.#commits.broughtHome(),
@@ -514,6 +514,7 @@ export class Wal {
 
   /** Called once by `openLog`: resolves when the log is ready for its first record. */
   async begin(): Promise<void> {
+    await this.#adoptNeighbours();
     // Not one frame more with another key than the current one, or with none.
     if (this.#assembler.keyIsOld) this.#assembler.roll(await this.#nextSegment.obtain());
     if (!this.#witnesses.open()) {
@@ -525,6 +526,15 @@ export class Wal {
     await this.#commits.drain();
     this.#nextSegment.want();
     channels.open.publish({ directory: this.directory, created: this.created, report: this.recovery });
+  }
+
+  /** Of frames that the next write home could take if it were torn the buffer in use may have no copies that stay. Nothing is queued or on its way. */
+  async #adoptNeighbours(): Promise<void> {
+    const { activeFile: file } = this.#store;
+    const { largestFrameBytes } = this.#protection;
+    if (file.direct || largestFrameBytes === 0) return;
+    const { io, blockBytes } = this.#parts;
+    this.#home.adopt(file, await framesInFolio(io, file, blockBytes, this.#assembler.end, largestFrameBytes));
   }
 
   // ---- reading -------------------------------------------------------------------------------------------------

@@ -23,7 +23,6 @@ function releasedAfter(...groups: readonly (readonly [file: IoFile, ends: readon
       protection: new Watched(undefined, counters, { untorn: false, direct: false }),
       counters,
       file: () => groups[0]![0],
-      start: 0,
       chainBytes: FOLIO,
       release: () => undefined,
       onProgress: () => undefined,

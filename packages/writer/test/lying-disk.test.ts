@@ -193,3 +193,68 @@ test("of two frames that are larger than the ring a torn folio may take the firs
   });
   expect(outcomes).toEqual(["WAL_CORRUPT", "whole"]);
 });
+
+/** Acknowledged ones, in the folio that the next process begins to write in; and no copies of them that stay. */
+describe("frames of an earlier process", () => {
+  const FOLIO = 65_536;
+  const dwb = { mode: "buffered", slots: 15, slotBytes: 4096 } as const;
+  const options = { ...OPTIONS, idleMs: 0, direct: false, dwb } as const;
+  const small = ["first", "second", "third"];
+
+  async function commitAll(wal: Wal, texts: readonly string[]): Promise<void> {
+    for (const text of texts) await wal.commit({ payload: bytes(text) });
+  }
+
+  const LIVES: Record<string, (disk: SimDisk) => Promise<void>> = {
+    "though that ended while it copied a frame that takes most of the ring": async (disk) => {
+      const wal = await openOn(disk, options);
+      await commitAll(wal, small);
+      // All of its copy but the first slot arrives, and nothing of its place.
+      disk.fail({ operation: "write", path: /dwb$/, effect: "lost" });
+      disk.fail({ operation: "write", path: /\.wal$/ });
+      await expect(wal.commit({ payload: bytes("x".repeat(44_000)) })).rejects.toThrow();
+      disk.crash("all");
+    },
+    "though the slots of their copies can't be read": async (disk) => {
+      const wal = await openOn(disk, options);
+      await commitAll(wal, small);
+      disk.crash("all");
+      disk.makeUnreadable("/log/dwb", FOLIO, 4 * FOLIO);
+    },
+    "though that wrote none": async (disk) => {
+      const wal = await openOn(disk, { ...options, dwb: "off" });
+      await commitAll(wal, small);
+      await wal.close();
+      disk.crash("all");
+    },
+  };
+
+  /** What is being written when the power fails; what can tear the folio of the log itself is tried more often. */
+  function triesAt(step: string): number {
+    if (!/ (written|sync) /.test(step)) return 0;
+    return /\.wal/.test(step) ? 6 : 1;
+  }
+
+  test.each(Object.entries(LIVES))("a torn folio takes none of them, %s", async (_, live) => {
+    for (const ack of ["wal", "dwb"] as const) {
+      const disk = makeDisk({ folioBytes: FOLIO });
+      await live(disk);
+      let acknowledged = small.length;
+      const moments: { readonly disk: SimDisk; readonly acknowledged: number }[] = [];
+      disk.atEveryBoundary(() => {
+        for (let tries = triesAt(disk.trace.at(-1) as string); tries > 0; tries -= 1)
+          moments.push({ disk: disk.clone(moments.length), acknowledged });
+      });
+      const wal = await openOn(disk, { ...options, ack });
+      expect(wal.nextLsn).toBe(acknowledged + 1);
+      for (let i = 0; i < 4; i += 1) acknowledged = await wal.commit({ payload: bytes(`again ${i}`) });
+      disk.advance(100);
+      await turns();
+      for (const moment of moments) {
+        moment.disk.crash();
+        const again = await openOn(moment.disk, options);
+        expect(again.nextLsn).toBeGreaterThan(moment.acknowledged);
+      }
+    }
+  });
+});

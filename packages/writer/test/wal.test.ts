@@ -405,6 +405,41 @@ describe("the double-write buffer", () => {
     await wal.close();
   });
 
+  test.each([
+    [
+      "a buffered log copies the frames of the folio that it goes on in beside its own first one, with one sync",
+      false,
+      8,
+      7,
+    ],
+    [
+      "a buffered log copies none of them where the ring has no room for all: older copies are not overwritten for it",
+      false,
+      6,
+      1,
+    ],
+    ["a log that is written direct copies none of them", true, 8, 1],
+  ])("opening %s", async (_, direct, slots, copies) => {
+    const disk = makeDisk();
+    const options = { direct, dwb: { mode: "buffered", slots, slotBytes: 4096 } } as const;
+    const first = await openOn(disk, options);
+    for (const text of ["a", "b", "c"]) await first.commit({ payload: bytes(text) });
+    // Six frames, with those that say how it was opened and closed.
+    await first.close();
+    disk.crash("all");
+    const opened = disk.trace.length;
+    const wal = await openOn(disk, options);
+    const steps = disk.trace
+      .slice(opened)
+      .map((step) => step.replace(/^\d+ (\w+) \S+?(dwb|wal)?( .*)?$/, "$1 $2"));
+    const written = steps.slice(steps.indexOf("write dwb"));
+    expect(written.filter((step) => step === "write dwb")).toHaveLength(copies);
+    const barriers = written.filter((step) => /^(sync|write wal)\b/.test(step));
+    expect(barriers).toEqual(["sync dwb", "write wal", "sync wal"]);
+    expect(wal.stats()).toMatchObject({ protectedFrames: 1, unprotectedFrames: 0 });
+    await wal.close();
+  });
+
   test("a batch of more records than the DWB has slots is protected whole", async () => {
     const disk = makeDisk();
     const wal = await openOn(disk, { dwb: { slots: 4, slotBytes: 4096 } });
