@@ -55,7 +55,7 @@ export class LogEnds {
     return this.#trimLsn;
   }
 
-  /** Appending waits while the end of the log is being moved. */
+  /** Appending waits while the log stands still. */
   get paused(): boolean {
     return this.#paused;
   }
@@ -65,6 +65,18 @@ export class LogEnds {
     const result = this.#last.then(work);
     this.#last = result.catch(() => undefined);
     return result;
+  }
+
+  /** For what runs `alone`: everything appended before is durable in its place when `work` begins, and nothing more is appended until it has ended. */
+  async still(work: () => Promise<void>): Promise<void> {
+    this.#paused = true;
+    try {
+      await this.#options.commits.drain();
+      await work();
+    } finally {
+      this.#paused = false;
+      this.#options.onResume();
+    }
   }
 
   /** See `Wal.checkpoint`. */
@@ -158,18 +170,12 @@ export class LogEnds {
       await witnesses.ensureOpen();
       await commits.drain();
       if (lsn === assembler.nextLsn - 1) return;
-      this.#paused = true;
-      try {
-        // What was appended while the first drain went on.
-        await commits.drain();
+      await this.still(async () => {
         await this.#cut(lsn);
         // The cut may have taken away the one there was.
         witnesses.open();
         await commits.drain();
-      } finally {
-        this.#paused = false;
-        this.#options.onResume();
-      }
+      });
       channels.truncate.publish({ directory, lsn });
     });
   }

@@ -431,7 +431,7 @@ export class Wal {
 
   /** What keeps every record out at this moment. */
   #obstacle(): WalError | undefined {
-    if (this.#ends.paused) return new WalError("WAL_BACKPRESSURE", "the end of the log is being moved");
+    if (this.#ends.paused) return new WalError("WAL_BACKPRESSURE", "the log stands still for a moment");
     if (!this.#witnesses.openPending || this.#witnesses.open()) return undefined;
     return this.#segmentWanted(new WalError("WAL_BACKPRESSURE", "the next segment is still being prepared"));
   }
@@ -639,7 +639,8 @@ export class Wal {
 
   /**
    * Brings back a double-write buffer after `onFailure: 'degrade'` has given one up: a new one in its place. Resolves when commits
-   * are protected again. Nothing to do while they are. `WAL_ARGUMENT` where the log was opened without one.
+   * are protected again, and so are, in a buffered log, those before that a torn folio could take. While it runs, appending waits
+   * (`WAL_BACKPRESSURE`). Nothing to do while commits are protected. `WAL_ARGUMENT` where the log was opened without one.
    */
   async attachDwb(): Promise<void> {
     this.#checkUsable();
@@ -650,12 +651,14 @@ export class Wal {
     await this.#ends.alone(async () => {
       this.#checkUsable();
       if (this.#protection.state === "protecting") return;
-      await this.#commits.drain();
-      const { slots, slotBytes, path } = settings.dwb;
-      const dwb = await openReleased({ io: this.io, path, mode: dwbMode, slots, slotBytes, blockBytes });
-      this.#protection.attach(dwb);
-      this.#witnesses.open();
-      await this.#commits.drain();
+      await this.#ends.still(async () => {
+        const { slots, slotBytes, path } = settings.dwb;
+        const dwb = await openReleased({ io: this.io, path, mode: dwbMode, slots, slotBytes, blockBytes });
+        this.#protection.attach(dwb);
+        await this.#adoptNeighbours();
+        this.#witnesses.open();
+        await this.#commits.drain();
+      });
       channels.dwb.publish({ directory: this.directory, protection: this.#protection.state });
     });
   }

@@ -11,7 +11,7 @@ export interface WitnessesOptions {
   readonly commits: GroupCommit;
   readonly nextSegment: NextSegment;
   readonly isOpen: () => boolean;
-  /** Whether the end of the log is being moved: then nothing is queued unasked. */
+  /** Whether the log stands still: then nothing is queued unasked. */
   readonly isPaused: () => boolean;
 }
 

@@ -194,8 +194,8 @@ test("of two frames that are larger than the ring a torn folio may take the firs
   expect(outcomes).toEqual(["WAL_CORRUPT", "whole"]);
 });
 
-/** Acknowledged ones, in the folio that the next process begins to write in; and no copies of them that stay. */
-describe("frames of an earlier process", () => {
+/** Acknowledged ones, in the folio that is written next; and no copies of them that stay. */
+describe("frames that this buffer has not copied", () => {
   const FOLIO = 65_536;
   const dwb = { mode: "buffered", slots: 15, slotBytes: 4096 } as const;
   const options = { ...OPTIONS, idleMs: 0, direct: false, dwb } as const;
@@ -235,26 +235,45 @@ describe("frames of an earlier process", () => {
     return /\.wal/.test(step) ? 6 : 1;
   }
 
-  test.each(Object.entries(LIVES))("a torn folio takes none of them, %s", async (_, live) => {
+  /** Whatever cut there is while `protect` gives a log its buffer, and while the first frames are written with it, takes nothing. */
+  async function expectWhole(disk: SimDisk, protect: () => Promise<Wal>): Promise<void> {
+    let acknowledged = small.length;
+    const moments: { readonly disk: SimDisk; readonly acknowledged: number }[] = [];
+    disk.atEveryBoundary(() => {
+      for (let tries = triesAt(disk.trace.at(-1) as string); tries > 0; tries -= 1)
+        moments.push({ disk: disk.clone(moments.length), acknowledged });
+    });
+    const wal = await protect();
+    expect(wal.nextLsn).toBe(acknowledged + 1);
+    for (let i = 0; i < 4; i += 1) acknowledged = await wal.commit({ payload: bytes(`again ${i}`) });
+    disk.advance(100);
+    await turns();
+    for (const moment of moments) {
+      moment.disk.crash();
+      const again = await openOn(moment.disk, options);
+      expect(again.nextLsn).toBeGreaterThan(moment.acknowledged);
+    }
+  }
+
+  test.each(Object.entries(LIVES))("a torn folio takes none of an earlier process, %s", async (_, live) => {
     for (const ack of ["wal", "dwb"] as const) {
       const disk = makeDisk({ folioBytes: FOLIO });
       await live(disk);
-      let acknowledged = small.length;
-      const moments: { readonly disk: SimDisk; readonly acknowledged: number }[] = [];
-      disk.atEveryBoundary(() => {
-        for (let tries = triesAt(disk.trace.at(-1) as string); tries > 0; tries -= 1)
-          moments.push({ disk: disk.clone(moments.length), acknowledged });
+      await expectWhole(disk, () => openOn(disk, { ...options, ack }));
+    }
+  });
+
+  test("nor of those that were written while the log had none", async () => {
+    for (const ack of ["wal", "dwb"] as const) {
+      const disk = makeDisk({ folioBytes: FOLIO });
+      const wal = await openOn(disk, { ...options, ack, dwb: { ...dwb, onFailure: "degrade" } });
+      disk.fail({ operation: "sync", path: /dwb$/ });
+      await commitAll(wal, small);
+      expect(wal.protection).toBe("degraded");
+      await expectWhole(disk, async () => {
+        await wal.attachDwb();
+        return wal;
       });
-      const wal = await openOn(disk, { ...options, ack });
-      expect(wal.nextLsn).toBe(acknowledged + 1);
-      for (let i = 0; i < 4; i += 1) acknowledged = await wal.commit({ payload: bytes(`again ${i}`) });
-      disk.advance(100);
-      await turns();
-      for (const moment of moments) {
-        moment.disk.crash();
-        const again = await openOn(moment.disk, options);
-        expect(again.nextLsn).toBeGreaterThan(moment.acknowledged);
-      }
     }
   });
 });
