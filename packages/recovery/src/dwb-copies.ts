@@ -79,20 +79,26 @@ export function* copiesAt(
 }
 
 /**
- * The headers of all frames of this log that the double-write buffer holds, whatever they are worth. The watermark is that of the
+ * The frames of this log that the double-write buffer holds, by their headers, newest copies first, whatever they are worth. The watermark is that of the
  * copy where it is higher: it was made after the frame was sealed, and more may have been durable by then.
  */
-export function headersIn(images: DwbImages, logId: Uint8Array): FrameHeader[] {
-  const headers: FrameHeader[] = [];
+export function* framesIn(
+  images: DwbImages,
+  logId: Uint8Array,
+): Generator<{ readonly header: FrameHeader; readonly image: DwbImage }, void, undefined> {
   for (const image of images) {
     const name = `the copy of frame ${image.key}`;
     const segment = { logId, sequence: Number(image.target) };
     const header = headerOf(name, headerBytes(image), 0, segment, image.offset);
     if (header === undefined) continue;
     const watermark = Math.max(header.watermark, Math.min(Number(image.watermark), header.frameNumber));
-    headers.push({ ...header, watermark });
+    yield { header: { ...header, watermark }, image };
   }
-  return headers;
+}
+
+/** Those headers alone. */
+export function headersIn(images: DwbImages, logId: Uint8Array): FrameHeader[] {
+  return Array.from(framesIn(images, logId), ({ header }) => header);
 }
 
 /** Whether the double-write buffer holds a frame of any log. */

@@ -14,7 +14,7 @@ import {
 import { readPreambles } from "./copies.js";
 import type { SegmentFile } from "./directory.js";
 import { type DiskFile, openDisk } from "./disk.js";
-import { headersIn } from "./dwb-copies.js";
+import { framesIn, headersIn } from "./dwb-copies.js";
 import type { Examination } from "./examine.js";
 import { headerOf, type SegmentIdentity, unpackFrame } from "./frame-scan.js";
 import { headlessRecords } from "./headless-records.js";
@@ -57,7 +57,8 @@ export async function* survivors(found: Examination): AsyncGenerator<LogRecord[]
     const place = places.get(sequence);
     if (place === undefined) {
       for (const copy of here) {
-        if (copy.header.chain !== chain) break;
+        // There may be several of one frame, and some that were never part of the log.
+        if (copy.header.chain !== chain) continue;
         chain = copy.header.checksum;
         yield await unpacked(found, copy.bytes, copy.header, isEncrypted(found));
       }
@@ -181,24 +182,20 @@ function isIntact(found: Examination, bytes: Uint8Array, header: FrameHeader, bl
   return new FrameVerifier(blockBytes, found.io.checksum).verify(bytes, [{ header, at: 0 }])[0]!;
 }
 
-/** Copies of frames behind the readable part, by number, the newest of each place first. */
+/** Copies of frames behind the readable part, by number, the newest of each first. */
 function copiesBehind(found: Examination, logId: Uint8Array): Copy[] {
   const { dwb, position } = found;
   if (dwb === undefined) return [];
   const copies: Copy[] = [];
   const blockBytes = blockBytesOf(found);
-  const seen = new Set<string>();
-  for (const { sequence, offset, frameNumber } of headersIn(dwb, logId)) {
-    const place = `${sequence}:${offset}`;
-    if (frameNumber < position.frameNumber || seen.has(place)) continue;
-    seen.add(place);
-    for (const image of dwb.at(sequence, offset)) {
-      const bytes = new Uint8Array(paddedFrameBytes(image.length, blockBytes));
-      bytes.set(image.stored);
-      const header = headerOf("a copy", bytes, 0, { logId, sequence }, offset);
-      if (header === undefined || paddedFrameBytes(header.length, blockBytes) > bytes.length) continue;
-      if (isIntact(found, bytes, header, blockBytes)) copies.push({ header, bytes });
-    }
+  for (const { image, header: stated } of framesIn(dwb, logId)) {
+    if (stated.frameNumber < position.frameNumber) continue;
+    const bytes = new Uint8Array(paddedFrameBytes(image.length, blockBytes));
+    bytes.set(image.stored);
+    // The header again, from the bytes that it is used with.
+    const header = headerOf("a copy", bytes, 0, stated, stated.offset);
+    if (header === undefined || paddedFrameBytes(header.length, blockBytes) > bytes.length) continue;
+    if (isIntact(found, bytes, header, blockBytes)) copies.push({ header, bytes });
   }
   return copies.sort((a, b) => a.header.frameNumber - b.header.frameNumber);
 }

@@ -278,9 +278,9 @@ export class LogBuilder {
 export async function protect(
   io: IoBackend,
   frames: readonly BuiltFrame[],
-  options: { path?: string; directory?: string; slots?: number; slotBytes?: number } = {},
+  options: { path?: string; directory?: string; slots?: number; slotBytes?: number; watermark?: number } = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { slots = 8, slotBytes = 16384 } = options;
+  const { slots = 8, slotBytes = 16384, watermark = 0 } = options;
   const path = options.path ?? `${DIRECTORY}/dwb`;
   const dwb: Dwb = await openDwb({ io, path, mode: "buffered", slots, slotBytes, blockBytes: BLOCK });
   if (dwb.hasUnrecovered) dwb.releaseRecovered();
@@ -290,6 +290,7 @@ export async function protect(
       target: frame.sequence,
       offset: frame.offset,
       version: frame.checksum,
+      watermark,
       bytes: frame.bytes.subarray(0, frame.length),
       length: frame.bytes.length,
     });

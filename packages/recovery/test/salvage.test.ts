@@ -120,6 +120,43 @@ describe("salvage", () => {
     expect(records).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11].map((n) => `${n}:r${n}`));
   });
 
+  it("takes each frame of a lost segment once, however many copies of it there are", async () => {
+    const { log, disk } = build((log) => {
+      log.roll();
+      log.frame(["r9"]);
+    });
+    const [r7, r8] = log.frames.slice(-3, -1);
+    await protect(disk.mount(), [r7!, r8!, r7!, r8!]);
+    const io = disk.mount();
+    await io.unlink(log.segments[1]!.path);
+    await io.syncDirectory(DIRECTORY);
+    expect((await salvaged(disk)).records).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `${n}:r${n}`));
+  });
+
+  /** A log that is damaged, and ends in a frame of two records of which one is torn, and one that is lost but for a copy which calls `watermark` durable. */
+  async function tornAtTheEnd(copied: "the last that is whole" | "the one behind it", watermark: number) {
+    const { log, disk } = build((log) => {
+      const sealed = { watermark: log.frameNumber };
+      log.frame(["r9", payload("x".repeat(5000))], sealed);
+      log.frame(["r10"], { ...sealed, lost: true });
+      const torn = log.frames.at(-2)!;
+      log.current.bytes.fill(0, torn.offset + BLOCK, torn.offset + 2 * BLOCK);
+    });
+    const copy = log.frames.at(copied === "the one behind it" ? -1 : -3)!;
+    await protect(disk.mount(), [copy], { watermark });
+    disk.corrupt(log.segments[0]!.path, log.frames[1]!.offset, new Uint8Array(BLOCK));
+    return { log, records: (await salvaged(disk)).records };
+  }
+
+  it("gives what is intact of a frame that only a copy calls durable", async () => {
+    expect((await tornAtTheEnd("the one behind it", 8)).records).toContain("9:r9");
+    expect((await tornAtTheEnd("the one behind it", 7)).records).not.toContain("9:r9");
+  });
+
+  it("but believes no copy that calls frames behind its own durable", async () => {
+    expect((await tornAtTheEnd("the last that is whole", 1000)).records).not.toContain("9:r9");
+  });
+
   it("gives nothing of half an interrupted write, and nothing behind a cut", async () => {
     const { disk } = build((log) => {
       log.cut(7);
