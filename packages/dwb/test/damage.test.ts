@@ -227,6 +227,19 @@ describe("bytes that look like slots and are none", () => {
     }
   });
 
+  test("without a header, what only says that it is a slot, and a long one, hides no slot behind it", async () => {
+    const other = pattern(16, 6);
+    const bytes = pageFile(undefined, [
+      // To the end of the file: it is read, and is not intact.
+      [1, pageSlot(ID, { ring: 2, key: 2, patch: [[92, 4480]] }, pattern(10, 1))],
+      [2, pageSlot(ID, { ring: 3, key: 3 }, pattern(900, 1))],
+      [3, pageSlot(other, { ring: 4, key: 666 }, pattern(10, 1))],
+    ]);
+    const images = await read(planted(bytes).mount());
+    expect(images.id).toEqual(ID);
+    expect(listed(images)).toEqual(["3@1"]);
+  });
+
   test("where the first slot and the header are lost, the identity with most slots is believed", async () => {
     const bytes = pageFile(undefined, [
       [1, pageSlot(ID, { ring: 2, key: 2 }, pattern(10, 1))],

@@ -2,9 +2,11 @@ import type { DwbTicket } from "@stonewal/dwb";
 import type { IoFile } from "@stonewal/io";
 import { SimDisk } from "@stonewal/io-sim";
 import { expect, test } from "vitest";
+import type { SealedFrame } from "../src/frame-assembler.js";
 import { HomeWrites } from "../src/home-writes.js";
 import { type Copy, Protection } from "../src/protection.js";
 import { Counters } from "../src/stats.js";
+import { turns } from "./support/sim-log.js";
 
 const FOLIO = 65_536;
 
@@ -62,4 +64,44 @@ test("those of another file go when the next one is written, however far in it t
 test("of a file that is written direct none stay", () => {
   const file = fileOf(true);
   expect(releasedAfter([file, [4096, 8192]], [file, [12_288]])).toEqual([[4096, 8192], [12_288]]);
+});
+
+test("frames go home when they take half of what the kept copies leave of the ring, and not before", async () => {
+  const RING_SLOTS = 8;
+  class Ring extends Protection {
+    override get slots(): number {
+      return RING_SLOTS;
+    }
+    override release(): void {}
+  }
+  /** Whether two slots are enough for it, with no time passing. */
+  async function isDueBeside(keptSlots: number): Promise<boolean> {
+    const io = new SimDisk().mount();
+    const file = await io.open("/segment", { access: "create" });
+    const counters = new Counters();
+    const home = new HomeWrites(
+      {
+        io,
+        protection: new Ring(undefined, counters, { untorn: false, direct: false }),
+        counters,
+        file: () => file,
+        chainBytes: FOLIO,
+        release: () => undefined,
+        onProgress: () => undefined,
+        onFailure: () => undefined,
+      },
+      { lsn: 0, watermark: 1 },
+    );
+    const copyOf = (slots: number, end: number): Copy => ({
+      ticket: { ringSequence: 1, slots, key: 1n },
+      end,
+    });
+    home.arrived(file, [copyOf(keptSlots, 4096)], 4096);
+    const frame = { arena: io.arena(4096), offset: 4096, paddedLength: 4096, frameNumber: 2, lastLsn: 1 };
+    home.add(frame as SealedFrame, copyOf(2, 8192));
+    await turns();
+    return home.frames === 0;
+  }
+  expect(await isDueBeside(3)).toBe(false);
+  expect(await isDueBeside(4)).toBe(true);
 });

@@ -407,6 +407,21 @@ describe("the double-write buffer", () => {
 
   test.each([
     [
+      "buffered, where a torn folio may take frames before it: its header is copied, which bears witness of them",
+      false,
+      4096,
+    ],
+    ["direct, where nothing takes them: it costs the DWB nothing", true, 0],
+  ])("a frame larger than the ring in a log that is written %s", async (_, direct, copied) => {
+    const wal = await openOn(makeDisk(), { direct, dwb: { mode: "buffered", slots: 2, slotBytes: 4096 } });
+    const before = wal.stats();
+    await wal.commit({ payload: new Uint8Array(20_000) });
+    expect(wal.stats().dwbBytesWritten - before.dwbBytesWritten).toBe(copied);
+    await wal.close();
+  });
+
+  test.each([
+    [
       "a buffered log copies the frames of the folio that it goes on in beside its own first one, with one sync",
       false,
       8,
