@@ -77,12 +77,12 @@ Napi::Value End(const Napi::CallbackInfo& info) {
 }
 
 // The chain's number; 0 with an error thrown.
-uint64_t StartChain(const Napi::CallbackInfo& info, const std::shared_ptr<RingLoop>& loop, std::vector<Step> steps,
-                    bool numbered, Napi::Value keep) {
+uint64_t StartChain(const Napi::CallbackInfo& info, const std::shared_ptr<RingLoop>& loop,
+                    std::unique_ptr<Chain> chain, Napi::Value keep) {
   Napi::Value done;
   if (!CompletionOf(info, &done)) return 0;
-  for (Step& step : steps) loop->Register(step.file.get());
-  const uint64_t number = loop->Start(std::make_unique<Chain>(std::move(steps), numbered), keep, done);
+  for (const Step& step : chain->steps()) loop->Register(step.file.get());
+  const uint64_t number = loop->Start(std::move(chain), keep, done);
   if (number == 0) Misuse(info.Env(), "the ring is closed");
   return number;
 }
@@ -92,11 +92,11 @@ uint64_t StartSubmitted(const Napi::CallbackInfo& info, const std::shared_ptr<Ri
   std::vector<ChainStep> chain;
   if (!loop || !ChainOf(info, 1, &chain)) return 0;
   const bool busy = loop->Busy();
+  bool for_lane = false;
   std::vector<Step> steps;
-  steps.reserve(2 * chain.size());
+  steps.reserve(chain.size());
   for (ChainStep& from : chain) {
     Step step;
-    step.number = static_cast<uint32_t>(&from - chain.data());
     step.file = std::static_pointer_cast<RingFile>(std::move(from.file));
     if (from.write) {
       step.move = from.durable ? Move::kDurableWrite : Move::kWrite;
@@ -107,24 +107,15 @@ uint64_t StartSubmitted(const Napi::CallbackInfo& info, const std::shared_ptr<Ri
       // The kernel takes RWF_ATOMIC from plain memory only, and answers EINVAL to a registered buffer.
       if (step.file->direct() && !step.untorn) step.registered_arena = UseArena(env, loop, from.arena);
     }
-    // Behind a direct RWF_DSYNC write the kernel has the device flush its cache from a worker that is bound to the processor
-    // which took the interrupt. Where that is the one that JavaScript keeps busy, the worker waits for the scheduler: 4 or 8 ms,
-    // for a flush of 0.1. A sync of its own is made by workers that go where there is room. It costs a hop more (see
-    // Ring::Prepare), which a thread that rests now and then is spared.
-    const bool apart =
-        busy && step.move == Move::kDurableWrite && step.file->direct() && step.file->limits().flushes;
-    if (!apart) {
-      steps.push_back(std::move(step));
-      continue;
-    }
-    Step sync;
-    sync.file = step.file;
-    sync.number = step.number;
-    step.move = Move::kWrite;
+    for_lane = for_lane || (busy && step.move == Move::kDurableWrite && step.file->direct());
     steps.push_back(std::move(step));
-    steps.push_back(std::move(sync));
   }
-  return StartChain(info, loop, std::move(steps), true, info[2]);
+#ifdef STONEWAL_FAULTS
+  for_lane = for_lane || faults::Lanes();
+#endif
+  auto started = std::make_unique<Chain>(std::move(steps), true);
+  started->for_lane = for_lane;
+  return StartChain(info, loop, std::move(started), info[2]);
 }
 
 // submit(ring, files, arenas, steps, count, done): the chain's number
@@ -160,7 +151,7 @@ Napi::Value Read(const Napi::CallbackInfo& info) {
   step.move = Move::kRead;
   step.length = length;
   if (file->direct()) step.registered_arena = UseArena(info.Env(), loop, info[2]);
-  StartChain(info, loop, {step}, false, info[2]);
+  StartChain(info, loop, std::make_unique<Chain>(std::vector<Step>{step}, false), info[2]);
   return info.Env().Undefined();
 }
 
@@ -181,7 +172,7 @@ Napi::Value WriteZeros(const Napi::CallbackInfo& info) {
   zeros.length = static_cast<uint64_t>(counts[1]);
   Step sync;
   sync.file = file;
-  StartChain(info, loop, {zeros, sync}, false, info[1]);
+  StartChain(info, loop, std::make_unique<Chain>(std::vector<Step>{zeros, sync}, false), info[1]);
   return info.Env().Undefined();
 }
 
@@ -192,7 +183,7 @@ Napi::Value Sync(const Napi::CallbackInfo& info) {
   if (!file) return info.Env().Undefined();
   Step sync;
   sync.file = file;
-  StartChain(info, loop, {sync}, false, info[1]);
+  StartChain(info, loop, std::make_unique<Chain>(std::vector<Step>{sync}, false), info[1]);
   return info.Env().Undefined();
 }
 
@@ -212,12 +203,19 @@ Napi::Value SetFaults(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// faultCounts(): [applied, overlapped syncs]
+// setLanes(always)
+Napi::Value SetLanes(const Napi::CallbackInfo& info) {
+  faults::SetLanes(info[0].ToBoolean());
+  return info.Env().Undefined();
+}
+
+// faultCounts(): [applied, overlapped syncs, runs given to a lane]
 Napi::Value FaultCounts(const Napi::CallbackInfo& info) {
   const faults::Counts counts = faults::CountsSoFar();
   Napi::Array result = Napi::Array::New(info.Env());
   result.Set(0u, static_cast<double>(counts.applied));
   result.Set(1u, static_cast<double>(counts.overlapped));
+  result.Set(2u, static_cast<double>(counts.in_lanes));
   return result;
 }
 
@@ -236,6 +234,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("forget", Napi::Function::New<Forget>(env));
 #ifdef STONEWAL_FAULTS
   exports.Set("setFaults", Napi::Function::New<SetFaults>(env));
+  exports.Set("setLanes", Napi::Function::New<SetLanes>(env));
   exports.Set("faultCounts", Napi::Function::New<FaultCounts>(env));
 #endif
   return exports;

@@ -14,16 +14,16 @@ constexpr uint64_t kMaxCallBytes = uint64_t{1} << 30;
 // A bound, so that a kernel that keeps saying "again" ends as an error and not as a loop.
 constexpr unsigned kMaxStalls = 100;
 
-const char* NameOf(Move move) {
+const char* NameOf(Move move, bool in_lane) {
   switch (move) {
     case Move::kSync:
-      return "io_uring fdatasync";
+      return in_lane ? "fdatasync" : "io_uring fdatasync";
     case Move::kDurableWrite:
-      return "io_uring write (RWF_DSYNC)";
+      return in_lane ? "pwritev2(RWF_DSYNC)" : "io_uring write (RWF_DSYNC)";
     case Move::kRead:
       return "io_uring read";
     default:
-      return "io_uring write";
+      return in_lane ? "pwrite" : "io_uring write";
   }
 }
 
@@ -91,7 +91,7 @@ void Chain::Settle() {
 }
 
 Chain::Verdict Chain::Fail(Failure failure) {
-  if (numbered_) failure.step = steps_[step_].number;
+  if (numbered_) failure.step = step_;
   failure_ = failure;
   return Verdict::kOver;
 }
@@ -112,7 +112,7 @@ Chain::Verdict Chain::Again(const Piece& piece, int error) {
     return Verdict::kGoOn;
   }
   const Move move = step_of(piece).move;
-  return Fail(Failed(error, OperationOf(move), NameOf(move)));
+  return Fail(Failed(error, OperationOf(move), NameOf(move, in_lane)));
 }
 
 Chain::Verdict Chain::Judge(const Piece& piece) {
@@ -124,7 +124,7 @@ Chain::Verdict Chain::Judge(const Piece& piece) {
   // Cancelled though nothing before it went wrong: the kernel gave the request up, not the device.
   if (error == EINTR || error == ECANCELED) return Again(piece, error);
   if (step.move == Move::kSync) {
-    if (error != 0) return Fail(step.file->Poison(Failed(error, "sync", NameOf(step.move))));
+    if (error != 0) return Fail(step.file->Poison(Failed(error, "sync", NameOf(step.move, in_lane))));
     Advance(piece, 0);
     return Verdict::kFull;
   }
@@ -136,7 +136,7 @@ Chain::Verdict Chain::JudgeWrite(const Piece& piece) {
   const Step& step = step_of(piece);
   RingFile& file = *step.file;
   if (piece.result < 0) {
-    Failure failure = Failed(-piece.result, "write", NameOf(step.move));
+    Failure failure = Failed(-piece.result, "write", NameOf(step.move, in_lane));
     if (step.move != Move::kDurableWrite) return Fail(failure);
     switch (failure.error) {
       case EINVAL:
@@ -153,12 +153,12 @@ Chain::Verdict Chain::JudgeWrite(const Piece& piece) {
   }
   uint32_t written = std::min(static_cast<uint32_t>(piece.result), piece.length);
   // A rest written by a second request would be a write that can be torn between the two.
-  if (step.untorn && written < step.length) return Fail(Failed(EIO, "write", NameOf(step.move)));
+  if (step.untorn && written < step.length) return Fail(Failed(EIO, "write", NameOf(step.move, in_lane)));
   // A direct write cut short inside a block: go on from the block's start, with the same bytes.
   if (file.direct() && written < piece.length) written -= written % file.alignment();
   if (written == 0) {
     // Once may be the rounding just above; twice without progress would go on for ever.
-    return stalls_ > 0 ? Fail(Failed(EIO, "write", NameOf(step.move))) : Verdict::kGoOn;
+    return stalls_ > 0 ? Fail(Failed(EIO, "write", NameOf(step.move, in_lane))) : Verdict::kGoOn;
   }
   const bool full = written == piece.length;
   // A sync that failed meanwhile may have been told of this write's pages.
@@ -170,7 +170,7 @@ Chain::Verdict Chain::JudgeWrite(const Piece& piece) {
 Chain::Verdict Chain::JudgeRead(const Piece& piece) {
   const Step& step = step_of(piece);
   RingFile& file = *step.file;
-  if (piece.result < 0) return Fail(Failed(-piece.result, "read", NameOf(step.move)));
+  if (piece.result < 0) return Fail(Failed(-piece.result, "read", NameOf(step.move, in_lane)));
   const uint32_t got = std::min(static_cast<uint32_t>(piece.result), piece.length);
   transferred_ = piece.from + got;
   if (got == piece.length) {
@@ -186,7 +186,7 @@ Chain::Verdict Chain::JudgeRead(const Piece& piece) {
     return Verdict::kOver;
   }
   const uint32_t whole = file.direct() ? got - got % file.alignment() : got;
-  if (whole == 0 && stalls_ > 0) return Fail(Failed(EIO, "read", NameOf(step.move)));
+  if (whole == 0 && stalls_ > 0) return Fail(Failed(EIO, "read", NameOf(step.move, in_lane)));
   Advance(piece, whole);
   return Verdict::kGoOn;
 }

@@ -1,12 +1,12 @@
 // One chain on its way through the ring: what is left to do, what of it is with the kernel, and how it ended.
 //
-// The kernel is given a run: pieces that follow each other in the chain, linked, so that each starts when the one
-// before has completed in full. When every completion of a run is back, it is judged in order: the first piece that
+// The kernel, or a lane in its place, is given a run: pieces that follow each other in the chain, linked, so that each starts
+// when the one before has completed in full. When every completion of a run is back, it is judged in order: the first piece that
 // was not done in full (short, interrupted, cancelled because one before it was) is where the next run goes on. So a
 // short write inside a chain is continued before anything behind it starts, and nothing is counted as done that wasn't.
 //
-// Owned by its ring loop, and touched on that loop's JavaScript thread only. While `outstanding` is not zero the kernel
-// may read or write the memory of the run's pieces; the references `keep` hold it (and the files' shares hold the
+// Owned by its ring loop, and touched on that loop's JavaScript thread only. While `outstanding` is not zero the
+// memory of the run's pieces may be read or written; the references `keep` hold it (and the files' shares hold the
 // descriptors), and they are let go only after the last completion has arrived.
 #pragma once
 
@@ -28,8 +28,6 @@ inline bool Syncs(Move move) { return move == Move::kSync || move == Move::kDura
 
 struct Step {
   std::shared_ptr<RingFile> file;
-  // Which of the caller's steps this is, or is a part of.
-  uint32_t number = 0;
   Move move = Move::kSync;
   uint8_t* data = nullptr;  // null: kSync, kZeros
   uint64_t length = 0;
@@ -48,7 +46,7 @@ struct Piece {
 
 class Chain {
  public:
-  // `numbered`: a failure names the caller's step, because the caller knows them.
+  // `numbered`: a failure names its step, because the caller knows them.
   Chain(std::vector<Step> steps, bool numbered) : steps_(std::move(steps)), numbered_(numbered) {}
 
   const std::vector<Step>& steps() const { return steps_; }
@@ -71,6 +69,10 @@ class Chain {
   // Of a read that is over: how many bytes.
   uint64_t transferred() const { return transferred_; }
 
+  // For a thread of the ring's own, where one is free (see blocking_lane.h). Writes and syncs only.
+  bool for_lane = false;
+  // Its last run was a lane's and not the kernel's: failures are named by the calls that were made.
+  bool in_lane = false;
   // Of its own among the chains of its ring.
   uint64_t number = 0;
   // Completions that have not arrived.

@@ -44,8 +44,9 @@ struct Decided {
 struct State {
   std::mutex mutex;
   std::vector<Rule> rules;
+  bool lanes = false;
   uint64_t generation = 0;
-  Counts counts = {0, 0};
+  Counts counts = {0, 0, 0};
   std::map<std::pair<const Chain*, uint32_t>, Decided> decided;
   std::map<const RingFile*, std::multiset<const Chain*>> syncing;
 };
@@ -133,8 +134,27 @@ bool SetRules(const std::string& text) {
   std::lock_guard<std::mutex> lock(state.mutex);
   state.rules = std::move(rules);
   state.generation++;
-  state.counts = {0, 0};
+  state.counts = {0, 0, state.counts.in_lanes};
   return true;
+}
+
+void InLane() {
+  State& state = TheState();
+  std::lock_guard<std::mutex> lock(state.mutex);
+  state.counts.in_lanes++;
+}
+
+void SetLanes(bool always) {
+  State& state = TheState();
+  std::lock_guard<std::mutex> lock(state.mutex);
+  state.lanes = always;
+  state.counts.in_lanes = 0;
+}
+
+bool Lanes() {
+  State& state = TheState();
+  std::lock_guard<std::mutex> lock(state.mutex);
+  return state.lanes;
 }
 
 Counts CountsSoFar() {

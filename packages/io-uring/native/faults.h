@@ -9,10 +9,10 @@
 //   when    n: the n-th matching request that the kernel really starts, from 1; n+: that and every later one; n-m
 //   effect  EIO, ENOSPC, EINTR, EAGAIN, ...  the request is not done, and comes back with it
 //           short=N                          at most N bytes are done; of an `enter`: at most N requests are taken
-//           delay=MS                         the kernel waits that long before it starts the request
+//           delay=MS                         the request is started that much later
 //
-// What follows such a request in its chain is cancelled by the kernel, as after any other failure: an error is a request
-// with a descriptor that isn't one, a short write is a shorter one with such a request linked behind it.
+// What follows such a request in its chain is cancelled, as after any other failure: an error is a request with a descriptor
+// that isn't one, a short write is a shorter one; with the kernel such a request is linked behind it.
 #pragma once
 
 #include <cstddef>
@@ -53,8 +53,15 @@ struct Counts {
   uint64_t applied;
   // Syncs of one open file that were handed to the kernel while another chain's sync of it was there.
   uint64_t overlapped;
+  // Runs that were given to a lane since SetLanes.
+  uint64_t in_lanes;
 };
 Counts CountsSoFar();
+void InLane();
+
+// Whether every submitted chain is for a lane, as on a JavaScript thread that never rests; not at first.
+void SetLanes(bool always);
+bool Lanes();
 
 // What happens to a piece of a chain's run that is about to be queued.
 Effect Decide(const Chain& chain, uint32_t piece);

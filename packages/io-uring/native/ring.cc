@@ -33,8 +33,6 @@ namespace stonewal {
 
 namespace {
 
-// user_data of requests whose completion tells nothing.
-constexpr uint64_t kNobody = UINT64_MAX;
 // In place of a slot: a request whose completion nobody waits for.
 constexpr uint32_t kNoSlot = UINT32_MAX;
 
@@ -133,6 +131,7 @@ bool Ring::Probe(RingRefusal* refusal) {
                                         {IORING_OP_FSYNC, "IORING_OP_FSYNC"}}) {
     if (!io_uring_opcode_supported(probe, operation)) refusal->missing += std::string(" ") + name;
   }
+  takes_messages_ = io_uring_opcode_supported(probe, IORING_OP_MSG_RING);
   io_uring_free_probe(probe);
   if (refusal->missing.empty()) return true;
   refusal->error = EOPNOTSUPP;
@@ -144,6 +143,7 @@ bool Ring::Probe(RingRefusal* refusal) {
 void Ring::Close() {
   if (!open_) return;
   open_ = false;
+  for (BlockingLane& lane : lanes_) lane.Stop();
   io_uring_queue_exit(&ring_);
 }
 
@@ -210,6 +210,7 @@ void Ring::Prepare(io_uring_sqe* request, const Step& step, const Piece& piece) 
 // the kernel took only a part could be done without anybody being told.
 void Ring::Queue(Chain* chain) {
   queued_chain_ = chain;
+  chain->in_lane = false;
   const auto& run = chain->run();
   for (uint32_t i = 0; i < run.size(); i++) {
     const unsigned link = i + 1 < run.size() ? IOSQE_IO_LINK : 0;
@@ -221,6 +222,63 @@ void Ring::Queue(Chain* chain) {
     request->flags |= link | (chain->blocking() ? IOSQE_ASYNC : 0);
     io_uring_sqe_set_data64(request, TakeSlot(chain, i));
   }
+}
+
+#ifdef STONEWAL_FAULTS
+
+namespace {
+
+bool NothingDone(const faults::Effect& effect) { return effect.kind == faults::Effect::kShort && effect.value == 0; }
+
+// At least as many bytes as asked for, in whole blocks.
+uint32_t PartOf(const Piece& piece, const Step& step, const faults::Effect& effect) {
+  const uint32_t unit = step.file->alignment();
+  const uint64_t bytes = (static_cast<uint64_t>(effect.value) + unit - 1) / unit * unit;
+  return static_cast<uint32_t>(std::min<uint64_t>(bytes, piece.length));
+}
+
+}  // namespace
+
+#endif
+
+bool Ring::GiveToLane(Chain* chain) {
+  if (!takes_messages_) return false;
+  const auto lane = std::find_if(lanes_.begin(), lanes_.end(),
+                                 [&](BlockingLane& one) { return one.Ready(descriptor(), entries_); });
+  if (lane == lanes_.end()) return false;
+  const auto& run = chain->run();
+  std::vector<BlockingLane::Request> requests;
+  requests.reserve(run.size());
+  for (uint32_t i = 0; i < run.size(); i++) {
+    const Piece& piece = run[i];
+    const Step& step = chain->step_of(piece);
+    BlockingLane::Request request;
+    request.id = TakeSlot(chain, i);
+    request.descriptor = step.file->descriptor();
+    request.move = step.move;
+    request.data = step.data == nullptr ? nullptr : step.data + piece.from;
+    request.length = piece.length;
+    request.offset = step.offset + static_cast<int64_t>(piece.from);
+    request.untorn = step.untorn;
+#ifdef STONEWAL_FAULTS
+    const faults::Effect effect = faults::Decide(*chain, i);
+    if (effect.kind == faults::Effect::kError || NothingDone(effect)) request.descriptor = -1;
+    if (effect.kind == faults::Effect::kSlow) request.delay_ms = effect.value;
+    if (effect.kind == faults::Effect::kShort && !NothingDone(effect)) {
+      request.length = PartOf(piece, step, effect);
+      request.breaks = true;
+    }
+#endif
+    requests.push_back(request);
+  }
+  queued_.clear();
+  chain->in_lane = true;
+  chain->outstanding = static_cast<uint32_t>(run.size());
+#ifdef STONEWAL_FAULTS
+  faults::InLane();
+#endif
+  lane->Give(std::move(requests));
+  return true;
 }
 
 #ifdef STONEWAL_FAULTS
@@ -247,7 +305,7 @@ bool Ring::QueueFaulty(Chain* chain, uint32_t index, unsigned link) {
     return false;
   }
   io_uring_sqe* const request = io_uring_get_sqe(&ring_);
-  if (effect.kind == faults::Effect::kError || effect.value == 0) {
+  if (effect.kind == faults::Effect::kError || NothingDone(effect)) {
     Prepare(request, step, piece);
     request->fd = -1;
     request->flags &= ~IOSQE_FIXED_FILE;
@@ -255,11 +313,9 @@ bool Ring::QueueFaulty(Chain* chain, uint32_t index, unsigned link) {
     io_uring_sqe_set_data64(request, TakeSlot(chain, index));
     return true;
   }
-  // As many bytes as asked for, done in full; then one that fails, so that the link breaks there.
+  // A part, done in full; then one that fails, so that the link breaks there.
   Piece part = piece;
-  const uint32_t unit = step.file->alignment();
-  const uint64_t bytes = (static_cast<uint64_t>(effect.value) + unit - 1) / unit * unit;
-  part.length = static_cast<uint32_t>(std::min<uint64_t>(bytes, piece.length));
+  part.length = PartOf(piece, step, effect);
   Prepare(request, step, part);
   request->flags |= IOSQE_IO_LINK;
   io_uring_sqe_set_data64(request, TakeSlot(chain, index));
@@ -347,6 +403,7 @@ void Ring::Reap(std::vector<Chain*>* back) {
 }
 
 void Ring::CancelAll() {
+  for (BlockingLane& lane : lanes_) lane.Cancel();
 #if defined(IORING_ASYNC_CANCEL_ANY) && defined(IORING_ASYNC_CANCEL_ALL)
   io_uring_sqe* const request = io_uring_get_sqe(&ring_);
   if (request == nullptr) return;

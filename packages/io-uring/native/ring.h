@@ -1,18 +1,20 @@
 // An io_uring: requests in, completions out, and nothing of JavaScript.
 //
 // Belongs to one thread, the one that opened it: it submits, and it is where the kernel finishes requests (the ring is
-// made for a single issuer). Every request has a slot, whose number and generation are in its user_data, so that a
-// completion is taken for nobody else's. There are never more requests with the kernel than the completion queue has
-// room for.
+// made for a single issuer). Only what its lanes do is done elsewhere, and reported here. Every request has a slot, whose
+// number and generation are in its user_data, so that a completion is taken for nobody else's. There are never more
+// requests with the kernel, and with lanes, than the completion queue has room for.
 #pragma once
 
 #include <liburing.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "blocking_lane.h"
 #include "chain.h"
 
 namespace stonewal {
@@ -47,13 +49,16 @@ class Ring {
   bool HasRoom(size_t pieces) const;
   // Queues the chain's run as linked requests. HasRoom must have said so, and nothing else may be queued before Submit.
   void Queue(Chain* chain);
+  // Has a thread of the ring's own do the chain's run in place of the kernel (see blocking_lane.h), and its completions come
+  // here as the kernel's do. HasRoom must have said so. False, with nothing done, where none is free, or to be had.
+  bool GiveToLane(Chain* chain);
   // One io_uring_enter for what is queued. Gives how many of the chain's pieces the kernel took, from the front; where
   // it took none, `error` is why.
   size_t Submit(int* error);
 
   // Takes the completions that are there, and adds to `back` each chain whose run is back.
   void Reap(std::vector<Chain*>* back);
-  // Asks the kernel to cancel what it can. Each request still has to come back by itself.
+  // Asks for everything to be cancelled that can be. Each request still has to come back by itself.
   void CancelAll();
   // Blocks until a completion is there.
   void Wait();
@@ -86,6 +91,9 @@ class Ring {
 
   io_uring ring_ = {};
   bool open_ = false;
+  bool takes_messages_ = false;
+  // A commit's chain, and beside it that of a batch which follows.
+  std::array<BlockingLane, 2> lanes_;
   const char* mode_ = "";
   unsigned entries_ = 0;
   std::vector<Slot> slots_;

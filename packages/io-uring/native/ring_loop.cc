@@ -95,7 +95,7 @@ void RingLoop::Finish(uint64_t number) {
   // What is called below may end the ring, and drop the last share of it.
   const std::shared_ptr<RingLoop> share = shared_from_this();
   while (IsUnderWay(number)) {
-    // Something is with the kernel: what waits, waits for room there, or for a file that another chain has there.
+    // Something is with the kernel or a lane: what waits, waits for room there, or for a file that another chain has there.
     ring_.Wait();
     TakeCompletions();
   }
@@ -124,10 +124,13 @@ void RingLoop::StartRuns() {
     }
     // Not a part of it: what is one submission stays one. Completions make room.
     if (!ring_.HasRoom(chain->run().size())) return;
-    ring_.Queue(chain);
     int error = 0;
-    const size_t taken = ring_.Submit(&error);
-    if (taken > 0) {
+    if (chain->for_lane && ring_.GiveToLane(chain)) {
+      ready_.pop_front();
+      continue;
+    }
+    ring_.Queue(chain);
+    if (ring_.Submit(&error) > 0) {
       ready_.pop_front();
       continue;
     }

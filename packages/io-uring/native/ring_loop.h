@@ -1,19 +1,20 @@
 // A ring on an environment's event loop.
 //
 // Everything happens on the JavaScript thread of the environment: it submits, and it takes completions when libuv says
-// that the ring is readable. No thread of the pool, and none of its own: measured against one that waits in the ring
-// and wakes the loop, there is a hop less, and nothing that could call into an environment that is gone. What the kernel
-// can't do without waiting it gives to workers of its own, so a chain goes on while JavaScript computes; only who waits
-// for it is told late.
+// that the ring is readable. No thread of the pool, and none that waits in the ring and wakes the loop: there is a hop less,
+// and nothing that could call into an environment that is gone. What the kernel can't do without waiting it gives to workers
+// of its own, so a chain goes on while JavaScript computes; only who waits for it is told late. Where the thread never
+// rests, threads of the ring's own take the kernel's place (blocking_lane.h); they touch nothing of JavaScript's, either.
 //
 // Lives from Open until libuv has closed its handle, whoever holds shares of it: the JavaScript handle (until it is
 // collected), the arenas that are registered with it, and, until then, itself. Idle, its handle does not keep the process
 // alive; with a chain under way it does.
 //
 // The end of an environment (worker.terminate(), the end of a worker or the process) comes through a cleanup hook, before
-// any of its memory is freed: chains that wait are dropped, what is with the kernel is cancelled, and every completion
-// is waited for. Cancelling alone would not do: the kernel may go on writing from memory that is somebody else's by
-// then. At process.exit() there may be no hook: the kernel then keeps what it needs until it is done.
+// any of its memory is freed: chains that wait are dropped, what is with the kernel or a lane is cancelled, and every
+// completion is waited for. Cancelling alone would not do: a request may go on writing from memory that is somebody else's by
+// then. At process.exit() there may be no hook: the kernel then keeps what it needs until it is done, and of a lane's run
+// the call that it has made is finished, and no other begun.
 #pragma once
 
 #include <node_api.h>
@@ -28,7 +29,7 @@
 #include "chain_queue.h"
 #include "ring.h"
 #include "thread_load.h"
-#include "uv_poll.h"
+#include "uv.h"
 
 namespace stonewal {
 

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { IoBackend } from "@stonewal/io";
 import { conformanceTests } from "@stonewal/io/conformance";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { uring } from "../src/index.js";
 import type { RingHandle } from "../src/native.js";
-import { faultAddon, faultCounts, faultyUring, setFaults } from "./support/fault-addon.mjs";
+import { faultAddon, faultCounts, faultyUring, setFaults, setLanes } from "./support/fault-addon.mjs";
+import { noLanes } from "./support/no-lanes.js";
 import { subject } from "./support/subject.js";
 
 const published = conformanceTests(await subject(() => uring()));
@@ -41,6 +42,17 @@ describe("with a queue of four requests, so that chains are split", () => {
 test("with a queue of one request", { timeout: 120_000 }, () =>
   runKit(() => uring({ entries: 1 }), /^chain: /),
 );
+
+describe("with threads of its own, as where JavaScript never rests", () => {
+  beforeAll(() => setLanes(true));
+  afterAll(() => setLanes(false));
+  test.for(KINDS)("%s", { timeout: 120_000 }, async (kinds, { skip }) => {
+    if (noLanes !== undefined) return skip(noLanes);
+    const { inLanes } = faultCounts();
+    await runKit(() => faultyUring(), kinds);
+    expect(faultCounts().inLanes).toBeGreaterThan(inLanes);
+  });
+});
 
 /** A back end of a kernel that refuses what younger ones have. */
 function olderKernel(rules: string): IoBackend {

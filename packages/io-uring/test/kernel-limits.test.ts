@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { fileSizeLimit, runChild } from "./support/child.js";
+import { noLanes } from "./support/no-lanes.js";
 
 const BLOCK = 4096;
 
@@ -22,8 +23,8 @@ interface Crossing {
 }
 
 /** A chain whose second step is cut short by the kernel and can't be continued; steps behind it, one of another file. */
-const CROSSING = `
-  const io = uring();
+const crossing = (opened = "uring()") => `
+  const io = ${opened};
   const cross = async (direct, durable) => {
     const file = await io.open(directory + "/a", { access: "create", direct });
     const other = await io.open(directory + "/b", { access: "create", direct });
@@ -43,20 +44,32 @@ const CROSSING = `
   };
 `;
 
-test("a write that the kernel cuts short at a file size limit is IO_FILE_LIMIT with its step, and nothing behind it runs", async () => {
-  for (const direct of [false, true]) {
-    for (const durable of [false, true]) {
-      const result = await runChild<Crossing>(`${CROSSING} report(await cross(${direct}, ${durable}));`, {
-        through: fileSizeLimit(10 * BLOCK),
-      });
-      expect(result.failed).toMatchObject({ code: "IO_FILE_LIMIT", errno: "EFBIG", step: 1 });
-      expect(result).toMatchObject({ size: 10 * BLOCK, later: "resolved", sevens: true, untouched: 0 });
+const LANES = `
+  const { faultyUring, setLanes } = await import("./test/support/fault-addon.mjs");
+  setLanes(true);
+`;
+
+test.for([
+  ["the kernel", crossing(), undefined],
+  ["a thread of the ring's own", LANES + crossing("faultyUring()"), noLanes],
+] as const)(
+  "a write that %s cuts short at a file size limit is IO_FILE_LIMIT with its step, and nothing behind it runs",
+  async ([, prelude, reason], { skip }) => {
+    if (reason !== undefined) return skip(reason);
+    for (const direct of [false, true]) {
+      for (const durable of [false, true]) {
+        const result = await runChild<Crossing>(`${prelude} report(await cross(${direct}, ${durable}));`, {
+          through: fileSizeLimit(10 * BLOCK),
+        });
+        expect(result.failed).toMatchObject({ code: "IO_FILE_LIMIT", errno: "EFBIG", step: 1 });
+        expect(result).toMatchObject({ size: 10 * BLOCK, later: "resolved", sevens: true, untouched: 0 });
+      }
     }
-  }
-});
+  },
+);
 
 test("a limit inside a block of a direct file is an error too, not an endless loop", async () => {
-  const { failed, later } = await runChild<Crossing>(`${CROSSING} report(await cross(true, false));`, {
+  const { failed, later } = await runChild<Crossing>(`${crossing()} report(await cross(true, false));`, {
     through: fileSizeLimit(10 * BLOCK + 512),
   });
   expect(["IO_FILE_LIMIT", "IO_WRITE_FAILED", "IO_FAILED"]).toContain(failed.code);

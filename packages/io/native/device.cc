@@ -83,29 +83,17 @@ FileFacts FactsOf(int fd) {
   return facts;
 }
 
-// A line from the queue directory of the block device behind `device`, or of the disk its partition is on; empty where
+// A number from the queue directory of the block device behind `device`, or of the disk its partition is on; 0 where
 // there is none (network, overlay, anonymous devices).
-std::string QueueFact(dev_t device, const char* name) {
+uint32_t QueueLimit(dev_t device, const char* name) {
   for (const char* queue : {"queue", "../queue"}) {
     char path[128];
     snprintf(path, sizeof path, "/sys/dev/block/%u:%u/%s/%s", major(device), minor(device), queue, name);
     std::unique_ptr<FILE, int (*)(FILE*)> file(fopen(path, "re"), fclose);
-    char line[64];
-    if (file && fgets(line, sizeof line, file.get()) != nullptr) return std::string(line, strcspn(line, "\n"));
+    unsigned value = 0;
+    if (file && fscanf(file.get(), "%u", &value) == 1 && value <= (1u << 30)) return value;
   }
-  return std::string();
-}
-
-// The same as a number; 0 where there is none.
-uint32_t QueueLimit(dev_t device, const char* name) {
-  const std::string fact = QueueFact(device, name);
-  unsigned value = 0;
-  return sscanf(fact.c_str(), "%u", &value) == 1 && value <= (1u << 30) ? value : 0;
-}
-
-// A direct RWF_DSYNC write is a single request to a device that has no cache to lose, or that can write through it (FUA).
-bool FlushesBehindWrites(dev_t device) {
-  return QueueFact(device, "write_cache") != "write through" && QueueLimit(device, "fua") == 0;
+  return 0;
 }
 
 #endif
@@ -176,14 +164,14 @@ Failure MakeDirect(int fd, WriteLimits* limits) {
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_DIRECT) != 0) return Failed(errno, "open", "fcntl(O_DIRECT)");
   const FileFacts facts = FactsOf(fd);
-  struct stat status;
-  if (fstat(fd, &status) != 0) return Failed(errno, "open", "fstat");
   uint32_t wanted;
   if (facts.direct_known) {
     // Zero: this file can't (encrypted, compressed, inline data), even though O_DIRECT could be set.
     if (facts.direct_offset == 0) return Failed(EINVAL, "open", "statx(STATX_DIOALIGN)");
     wanted = std::max(facts.direct_offset, facts.direct_memory);
   } else {
+    struct stat status;
+    if (fstat(fd, &status) != 0) return Failed(errno, "open", "fstat");
     wanted = QueueLimit(status.st_dev, "logical_block_size");
     if (wanted == 0) wanted = kArenaAlignment;
   }
@@ -193,7 +181,6 @@ Failure MakeDirect(int fd, WriteLimits* limits) {
   limits->alignment = std::max(wanted, 512u);
   limits->untorn_min = facts.atomic_write_min;
   limits->untorn_max = facts.atomic_write_max;
-  limits->flushes = FlushesBehindWrites(status.st_dev);
   return Failure();
 #endif
 }

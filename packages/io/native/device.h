@@ -11,13 +11,12 @@ namespace stonewal {
 // Arenas start at a multiple of this. No known device wants more for its memory; one that does is refused.
 constexpr uint32_t kArenaAlignment = 4096;
 
-// What writes of one open file must look like, and are like. Untorn ones (RWF_ATOMIC): lengths from `untorn_min` to `untorn_max`; zeros
-// where nothing is promised. `flushes`: a durable one is a write and a flush of the device's cache, one after the other.
+// What writes of one open file must look like. Untorn ones (RWF_ATOMIC): lengths from `untorn_min` to `untorn_max`; zeros
+// where nothing is promised.
 struct WriteLimits {
   uint32_t alignment = 1;
   uint32_t untorn_min = 0;
   uint32_t untorn_max = 0;
-  bool flushes = true;
 };
 
 // Switches an open file to direct I/O and tells what that needs, and what it offers. EINVAL where the file system has

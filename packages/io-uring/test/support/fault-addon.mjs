@@ -14,7 +14,12 @@ export function setFaults(rules) {
   faultAddon.setFaults(rules);
 }
 
+/** Whether every chain goes to a thread of its ring's own, as on a JavaScript thread that never rests. For the whole process. */
+export function setLanes(always) {
+  faultAddon.setLanes(always);
+}
+
 export function faultCounts() {
-  const [applied, overlappedSyncs] = faultAddon.faultCounts();
-  return { applied, overlappedSyncs };
+  const [applied, overlappedSyncs, inLanes] = faultAddon.faultCounts();
+  return { applied, overlappedSyncs, inLanes };
 }
