@@ -58,7 +58,7 @@ async function placesToFlip(dir: string): Promise<Place[]> {
 }
 
 async function check(dir: string, { path, offset }: Place): Promise<void> {
-  const restore = await flip(path, offset);
+  const restore = flip(path, offset);
   const report = await verify({ dir });
   const where = `${basename(path)} at ${offset}`;
   const named = [...report.corruption, ...report.dwb.restores].filter((damage) => damage.file === path);
@@ -67,7 +67,7 @@ async function check(dir: string, { path, offset }: Place): Promise<void> {
     expect(report.records, `${where}: fewer records, and no word of it`).toBe(RECORDS);
     expect(report.dwb.restores, `${where}: exit 0 without a reason`).not.toEqual([]);
   }
-  await restore();
+  restore();
 }
 
 describe("one flipped byte in the used area of a closed log is named, or made good by the double-write buffer", () => {
@@ -89,7 +89,7 @@ describe("one flipped byte in the used area of a closed log is named, or made go
     const places = await placesToFlip(dir);
     for (let i = 0; i < 12; i++) {
       const place = places[Math.floor((i * places.length) / 12)] as Place;
-      const restore = await flip(place.path, place.offset);
+      const restore = flip(place.path, place.offset);
       const { code, stdout } = await run(["verify", dir, "--json"]);
       const report = JSON.parse(stdout.toString());
       const text = (await run(["verify", dir])).stdout.toString();
@@ -110,7 +110,7 @@ describe("one flipped byte in the used area of a closed log is named, or made go
         expect(cat.stderr).toMatch(/^stonewal: WAL_[A-Z_]+: [^\n]+\n$/);
         expect(printed(RECORDS).startsWith(cat.stdout.toString())).toBe(true);
       }
-      await restore();
+      restore();
     }
   });
 
@@ -120,11 +120,11 @@ describe("one flipped byte in the used area of a closed log is named, or made go
     const path = join(dir, "dwb");
     const { size } = statSync(path);
     for (let offset = 0; offset < size; offset += 7919) {
-      const restore = await flip(path, offset);
+      const restore = flip(path, offset);
       const report = await verify({ dir });
       expect(report.records).toBe(RECORDS);
       expect(verdict(report)).toBe(0);
-      await restore();
+      restore();
     }
   });
 });
@@ -162,7 +162,7 @@ describe("damage is never taken for the end of the log", () => {
       [join(dir, last.name), 131_072, 262_144],
     ] as const) {
       const before = readFileSync(path);
-      await overwrite(path, from, new Uint8Array(to - from));
+      overwrite(path, from, new Uint8Array(to - from));
       const { code, stdout } = await run(["verify", dir, "--json"]);
       const report = JSON.parse(stdout.toString());
       expect(code).toBe(1);
@@ -171,7 +171,7 @@ describe("damage is never taken for the end of the log", () => {
       expect(cat.code).toBe(1);
       expect(printed(RECORDS).startsWith(cat.stdout.toString())).toBe(true);
       expect(cat.stdout.toString()).toBe(printed(report.records));
-      await overwrite(path, 0, before);
+      overwrite(path, 0, before);
     }
     expect((await ok(["cat", dir])).toString()).toBe(printed(RECORDS));
   });
@@ -197,7 +197,7 @@ describe("damage is never taken for the end of the log", () => {
     const { list } = await structure(dir);
     // The first frame is the one that marks the opening.
     const victim = list[10] as { file: string; offset: number };
-    await flip(victim.file, victim.offset + 200);
+    flip(victim.file, victim.offset + 200);
     const { code, stdout, stderr } = await run(["cat", dir, "--json"]);
     expect(code).toBe(1);
     expect(stdout.toString().trimEnd().split("\n")).toHaveLength(9);

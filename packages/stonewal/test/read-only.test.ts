@@ -23,23 +23,23 @@ const STATES: Record<string, (dir: string) => Promise<number>> = {
   },
   "left by a crash, with an interrupted write": async (dir) => {
     await crashImage(scratch(), dir, 10);
-    await overwrite(segments(dir)[0] as string, 131_072 + 11 * 4096, new Uint8Array(5000).fill(7));
+    overwrite(segments(dir)[0] as string, 131_072 + 11 * 4096, new Uint8Array(5000).fill(7));
     return 0;
   },
   "with a frame that only the double-write buffer has": async (dir) => {
     await crashImage(scratch(), dir, 10);
-    await overwrite(segments(dir)[0] as string, 131_072 + 8 * 4096, new Uint8Array(4096));
+    overwrite(segments(dir)[0] as string, 131_072 + 8 * 4096, new Uint8Array(4096));
     return 0;
   },
   "with one copy of a preamble and of the anchor damaged": async (dir) => {
     await closedLog(dir, 10);
-    await flip(segments(dir)[0] as string, 20);
-    await flip(join(dir, "anchor"), 65_536 + 20);
+    flip(segments(dir)[0] as string, 20);
+    flip(join(dir, "anchor"), 65_536 + 20);
     return 1;
   },
   "damaged for good": async (dir) => {
     await closedLog(dir, 10, { ...SMALL, dwb: "off" });
-    await flip(segments(dir)[0] as string, 131_072 + 8 * 4096 + 200);
+    flip(segments(dir)[0] as string, 131_072 + 8 * 4096 + 200);
     return 1;
   },
 };

@@ -34,8 +34,8 @@ describe("repair", () => {
     const dir = join(scratch(), "log");
     await crashImage(scratch(), dir, 10);
     const { file, offset } = await frameOf(dir, 8);
-    const intact = await bytesAt(file, offset, 4096);
-    await overwrite(file, offset, new Uint8Array(4096).fill(0xee));
+    const intact = bytesAt(file, offset, 4096);
+    overwrite(file, offset, new Uint8Array(4096).fill(0xee));
 
     expect((await ok(["cat", dir])).toString()).toBe(printed(10));
     const verify = (await ok(["verify", dir])).toString();
@@ -51,7 +51,7 @@ describe("repair", () => {
       restored: [{ file, offset, firstLsn: 8, lastLsn: 8 }],
     });
 
-    expect((await bytesAt(file, offset, 4096)).equals(intact)).toBe(true);
+    expect(bytesAt(file, offset, 4096).equals(intact)).toBe(true);
     expect((await json(["verify", dir])).dwb.restores).toEqual([]);
     expect((await ok(["repair", dir])).toString()).toContain("nothing to repair");
   });
@@ -60,8 +60,8 @@ describe("repair", () => {
     const dir = scratch();
     await closedLog(dir, 5);
     const path = segments(dir)[0] as string;
-    await flip(path, 65_536 + 30);
-    await flip(join(dir, "anchor"), 30);
+    flip(path, 65_536 + 30);
+    flip(join(dir, "anchor"), 30);
     expect(await json(["verify", dir])).toMatchObject({
       code: 1,
       records: 5,
@@ -83,7 +83,7 @@ describe("repair", () => {
     const dir = scratch();
     await closedLog(dir, 5, { dwb: "off" });
     const { file, offset } = await frameOf(dir, 3);
-    await flip(file, offset + 200);
+    flip(file, offset + 200);
     const before = snapshot(dir);
     for (const options of [[], ["--dry-run"]]) {
       const { code, stdout, stderr } = await run(["repair", dir, ...options]);
@@ -113,7 +113,7 @@ describe("repair --salvage", () => {
     const list = await frames(dir);
     for (const lsn of [10, 11, 20]) {
       const { file, offset } = holding(list, lsn);
-      await flip(file, offset + 200);
+      flip(file, offset + 200);
     }
     return dir;
   }
@@ -225,7 +225,7 @@ test("what was salvaged goes on: appending to the new log loses nothing", async 
   const dir = scratch();
   await closedLog(dir, 5, { dwb: "off" });
   const { file, offset } = await frameOf(dir, 5);
-  await flip(file, offset + 200);
+  flip(file, offset + 200);
   const to = scratch();
   expect((await run(["repair", dir, "--salvage", to])).code).toBe(1);
   const wal = await openWal({ dir: to, ...SMALL });

@@ -1,6 +1,16 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
@@ -50,31 +60,30 @@ export function segments(directory: string): string[] {
     .map((name) => join(directory, name));
 }
 
-/** Overwrites bytes in the middle of a file, on the disk. */
-export async function overwrite(path: string, offset: number, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, "r+");
+/** Overwrites bytes in the middle of a file. Not synced: a read past the page cache brings what is in it to the disk first. */
+export function overwrite(path: string, offset: number, bytes: Uint8Array): void {
+  const file = openSync(path, "r+");
   try {
-    await file.write(bytes, 0, bytes.length, offset);
-    await file.sync();
+    writeSync(file, bytes, 0, bytes.length, offset);
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
-export async function bytesAt(path: string, offset: number, length: number): Promise<Buffer> {
-  const file = await open(path, "r");
+export function bytesAt(path: string, offset: number, length: number): Buffer {
+  const file = openSync(path, "r");
   try {
     const buffer = Buffer.alloc(length);
-    await file.read(buffer, 0, length, offset);
+    readSync(file, buffer, 0, length, offset);
     return buffer;
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
 /** Changes every bit of one byte, and answers how to change it back. */
-export async function flip(path: string, offset: number): Promise<() => Promise<void>> {
-  const byte = await bytesAt(path, offset, 1);
-  await overwrite(path, offset, new Uint8Array([(byte[0] as number) ^ 0xff]));
+export function flip(path: string, offset: number): () => void {
+  const byte = bytesAt(path, offset, 1);
+  overwrite(path, offset, new Uint8Array([(byte[0] as number) ^ 0xff]));
   return () => overwrite(path, offset, byte);
 }
