@@ -3,7 +3,7 @@
 import { rmSync } from "node:fs";
 import { pwrite } from "@stonewal/io-pwrite";
 import { armFaults, faultCounts } from "../../../io-pwrite/test/support/fault-shim.mjs";
-import { checkLog, shortRun } from "./short-run.mjs";
+import { checkLog, RECORDS, shortRun } from "./short-run.mjs";
 
 const [control, scratch, rule, ack] = process.argv.slice(2);
 const codes = {};
@@ -37,7 +37,7 @@ for (let n = 1; ; n += 1) {
     await checkLog(io, directory, acknowledged);
     // And it goes on from there.
     await shortRun(io, directory, () => undefined);
-    await checkLog(io, directory, 24);
+    await checkLog(io, directory, RECORDS);
   } catch (error) {
     throw new Error(`n = ${n}, after ${failure?.code ?? "no failure"}: ${error.message}`, { cause: error });
   }
