@@ -1,9 +1,11 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 /** How every package's tests run. */
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    setupFiles: [fileURLToPath(new URL("vitest.same-bytes.ts", import.meta.url))],
     // Processes, not threads: a native crash then costs one test file, and the addon's exit path runs for real.
     pool: "forks",
     maxWorkers: 2,
