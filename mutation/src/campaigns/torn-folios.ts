@@ -18,7 +18,7 @@ const WITHOUT_COPIES: Mode = { direct: true, segmentBytes: SEGMENT_BYTES, dwb: "
 export async function tearFolios(seed: number): Promise<void> {
   const random = new Random(seed);
   const roomy = random.below(2) === 0;
-  let log = new LogUnderTest(random, { seed, folioBytes: 65_536 });
+  let log = new LogUnderTest(random, { seed, folioBytes: 65_536, sectorBytes: 4096 });
   for (let life = 0; life < 2; life += 1) {
     // One that is written direct, without copies, is torn by nothing; until it is opened as the others are.
     const mode = life === 0 && random.below(2) === 0 ? WITHOUT_COPIES : modeOf(random, roomy);
