@@ -4,7 +4,7 @@ import { expectAll, runSeeds } from "./seeds.js";
 test("one damaged block, or a file cut short or missing: everything acknowledged is there, or the opening is refused with a stable code and changes nothing", {
   timeout: 600_000,
 }, async () => {
-  const counts = await runSeeds("damage", 150);
+  const counts = await runSeeds("damage", 100);
   expectAll(
     counts,
     /segment.wal: kept/,
@@ -34,13 +34,13 @@ test("a device that lies once: what was acknowledged is there or its loss is sai
 test("a folio torn by the kernel's write-back: what was acknowledged comes back from its copy, or the opening is refused; without copies the last commits may be lost", {
   timeout: 600_000,
 }, async () => {
-  const counts = await runSeeds("torn folios", 120);
+  const counts = await runSeeds("torn folios", 80);
   expectAll(counts, /crash neighbour zeros/, /crash neighbour garbage/);
 });
 
 test("the same beside a ring with room for the copies of a folio's frames: nothing is lost, and nothing refused", {
   timeout: 600_000,
 }, async () => {
-  const counts = await runSeeds("torn folios, a roomy ring", 80);
+  const counts = await runSeeds("torn folios, a roomy ring", 60);
   expectAll(counts, /crash neighbour zeros/, /crash neighbour garbage/);
 });

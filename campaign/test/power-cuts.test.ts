@@ -7,8 +7,8 @@ const MINUTES = 60_000;
 test("no acknowledged record is lost to a power cut at any point, and no ordinary crash refuses to open", {
   timeout: 10 * MINUTES,
 }, async () => {
-  const counts = await runSeeds("power cuts", 500);
-  expect(counts.crashes).toBeGreaterThanOrEqual(seeds(500).length * 4);
+  const counts = await runSeeds("power cuts", 250);
+  expect(counts.crashes).toBeGreaterThanOrEqual(seeds(250).length * 4);
   expect(counts["records recovered"]).toBeGreaterThan(0);
   expectAll(counts, /^opened with another key$/, /^key changed$/);
 });
