@@ -3,31 +3,20 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { pwrite } from "@stonewal/io-pwrite";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import {
-  controlEnvironment,
-  createFaultControl,
-  faultEnvironment,
-} from "../../io-pwrite/test/support/fault-shim.mjs";
-import { checkLog } from "./support/short-run.mjs";
+import { controlEnvironment, createFaultControl } from "../../io-pwrite/test/support/fault-shim.mjs";
 
 const run = promisify(execFile);
-const script = (name: string) => fileURLToPath(new URL(`./support/${name}`, import.meta.url));
-// Kills happen on the disk that the tests lie on. A call that fails does so before it gets to any disk: those runs, thousands
-// of syncs, may be in memory.
+const script = fileURLToPath(new URL("./support/fault-runner.mjs", import.meta.url));
+// A call that fails does so before it gets to any disk: these runs, thousands of syncs, may be in memory.
 const beside = fileURLToPath(new URL("./", import.meta.url));
 const inMemory = "/dev/shm";
 let scratch: string;
-let diskScratch: string;
 
 beforeAll(() => {
-  diskScratch = mkdtempSync(join(beside, "scratch-"));
-  scratch = existsSync(inMemory) ? mkdtempSync(join(inMemory, "stonewal-")) : diskScratch;
+  scratch = mkdtempSync(existsSync(inMemory) ? join(inMemory, "stonewal-") : join(beside, "scratch-"));
 });
-afterAll(() => {
-  for (const directory of [scratch, diskScratch]) rmSync(directory, { recursive: true, force: true });
-});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** `rule`: what fails, with `@` for the path of what the runs write and `%n` for the number of the call. */
 async function failEach(
@@ -39,7 +28,7 @@ async function failEach(
   createFaultControl(control);
   const directory = join(scratch, name);
   const rules = rule.replaceAll("@", `${directory}/`);
-  const args = [script("fault-runner.mjs"), control, directory, rules, ack];
+  const args = [script, control, directory, rules, ack];
   const { stdout } = await run(process.execPath, args, { env: controlEnvironment(control) });
   return JSON.parse(stdout) as { runs: number; codes: Record<string, number> };
 }
@@ -100,50 +89,4 @@ describe("each system call of a short run fails once, in the real back end", () 
       expect(codes.WAL_POISONED).toBeGreaterThan(10);
     }
   });
-
-  test("a process killed before, after or in the middle of its nth call loses nothing acknowledged", {
-    timeout,
-  }, async () => {
-    // Every call is met by one of them; the soak campaign meets every call by all.
-    const effects = ["kill", "kill-after", "torn=512"];
-    expect(await killEach(effects, effects.length, "wal")).toBeGreaterThan(60);
-  });
-
-  test("acknowledged by the DWB: a process killed before its nth call loses nothing acknowledged", {
-    timeout,
-  }, async () => {
-    expect(await killEach(["kill"], 6, "dwb")).toBeGreaterThan(10);
-  });
-
-  /** Kills a run at every `step`th call, each effect beginning with a call of its own. Answers how many were killed. */
-  async function killEach(effects: readonly string[], step: number, ack: "wal" | "dwb"): Promise<number> {
-    let killed = 0;
-    for (const [first, effect] of effects.entries()) {
-      const call = effect.startsWith("torn") ? "write" : "any";
-      for (let n = first + 1; ; n += step) {
-        const directory = join(diskScratch, `${ack}-${effect}-${n}`);
-        const env = faultEnvironment(`${call}:${directory}:${n}:${effect}`);
-        const args = [script("kill-runner.mjs"), directory, ack];
-        const stdout = await run(process.execPath, args, { env }).then(
-          (finished) => finished.stdout,
-          (error: { signal?: string; stdout: string; stderr: string }) => {
-            expect(error.signal, error.stderr).toBe("SIGKILL");
-            return error.stdout;
-          },
-        );
-        const lines = stdout.trimEnd().split("\n");
-        const done = lines.at(-1) === "done";
-        const acknowledged = Number(done ? lines.at(-2) : (lines.at(-1) ?? 0));
-        const io = pwrite();
-        await checkLog(io, directory, acknowledged).catch((error: unknown) => {
-          throw new Error(`${effect} at call ${n}: ${(error as Error).message}`, { cause: error });
-        });
-        await io.close();
-        rmSync(directory, { recursive: true, force: true });
-        if (done) break;
-        killed += 1;
-      }
-    }
-    return killed;
-  }
 });
