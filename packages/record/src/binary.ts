@@ -81,18 +81,20 @@ export function requireBlockBytes(value: number): void {
   }
 }
 
+const ZEROS = new Uint8Array(4096);
+
 /**
  * Index of the first byte in `[start, end)` that isn't zero, or -1. The rest of each preamble and anchor copy, and all
  * padding, must be zero, and no checksum covers the former. `end` beyond the bytes counts as their length.
  */
 export function firstNonZero(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
   const stop = Math.min(end, bytes.length);
-  let at = Math.max(0, start);
-  const view = viewOf(bytes);
-  while (at + 8 <= stop && (view.getInt32(at, true) | view.getInt32(at + 4, true)) === 0) at += 8;
-  while (at < stop) {
-    if (bytes[at] !== 0) return at;
-    at++;
+  for (let at = Math.max(0, start); at < stop; at += ZEROS.length) {
+    // One call for many bytes: what lies behind the end of a log are whole segments of zeros.
+    const piece = bytes.subarray(at, Math.min(stop, at + ZEROS.length));
+    if (Buffer.compare(piece, ZEROS.subarray(0, piece.length)) === 0) continue;
+    while (bytes[at] === 0) at++;
+    return at;
   }
   return -1;
 }
