@@ -41,6 +41,6 @@ test("a folio torn by the kernel's write-back: what was acknowledged comes back 
 test("the same beside a ring with room for the copies of a folio's frames: nothing is lost, and nothing refused", {
   timeout: 600_000,
 }, async () => {
-  const counts = await runSeeds("torn folios, a roomy ring", 60);
+  const counts = await runSeeds("torn folios, a roomy ring", 80);
   expectAll(counts, /crash neighbour zeros/, /crash neighbour garbage/);
 });
