@@ -167,28 +167,47 @@ export class FrameBuilder {
   }
 
   /**
-   * Appends a record that passed `validateRecord`; its payload is copied.
+   * Appends a record that passed `validateRecord`; its payload is copied. Answers how many bytes that has.
    *
-   * @throws RecordError `RECORD_TOO_LARGE` when it doesn't fit; nothing has changed then.
+   * @throws RecordError `RECORD_TOO_LARGE` when it doesn't fit, and whatever reading the record throws; nothing has changed then.
    */
-  append(input: RecordInput): void {
-    const at = this.#claim(recordBytes(input.payload.length));
-    this.#add(at, writeRecord(this.#bytes, this.#view, at, input));
+  append(input: RecordInput): number {
+    // Asked for once: who makes it anew each time may make another.
+    const { payload } = input;
+    const at = this.#claim(recordBytes(payload.length));
+    this.#add(at, writeRecord(this.#bytes, this.#view, at, payload, input));
+    return payload.length;
+  }
+
+  /** As `append`, all of them or none. */
+  appendAll(inputs: readonly RecordInput[]): number {
+    const [end, recordCount] = [this.#end, this.#recordCount];
+    let payloadBytes = 0;
+    try {
+      for (const input of inputs) payloadBytes += this.append(input);
+    } catch (error) {
+      this.#end = end;
+      this.#recordCount = recordCount;
+      throw error;
+    }
+    return payloadBytes;
   }
 
   /**
-   * Appends a record encoded beforehand. Its LSN follows from its place, as ever.
+   * Appends a record encoded beforehand. Its LSN follows from its place, as ever. Answers how many bytes its payload has.
    *
    * @throws RecordError `RECORD_MALFORMED` when the bytes aren't exactly one record; `RECORD_CHECKSUM`;
    * `RECORD_TOO_LARGE` when it doesn't fit. The frame is as before then.
    */
-  appendEncoded(encoded: Uint8Array): void {
-    const at = this.#claim(encoded.length);
-    // Copied first and verified where it is now: the caller's bytes may be shared memory.
+  appendEncoded(encoded: Uint8Array): number {
+    const { length } = encoded;
+    const at = this.#claim(length);
+    // Copied first, and looked at where it is now: the caller's bytes may be shared memory.
     this.#bytes.set(encoded, at);
-    const end = at + encoded.length;
+    const end = at + length;
     verifyRecord(this.#bytes, this.#view, at, end);
     this.#add(at, end);
+    return this.#view.getUint32(at + 4, true);
   }
 
   /**

@@ -38,14 +38,19 @@ export function recordBytes(payloadBytes: number): number {
 /**
  * Checks a record as a caller gave it and answers how many bytes it takes in a frame.
  *
- * @throws RecordError `RECORD_ARGUMENT` for a payload that isn't a `Uint8Array`, a type or shard that isn't a u32, a
+ * @throws RecordError `RECORD_ARGUMENT` for a payload that isn't a `Uint8Array`, or whose memory was transferred, a type or shard that isn't a u32, a
  * tenant or database that isn't a u64; `RECORD_TOO_LARGE` for a payload above {@link MAX_PAYLOAD_BYTES}.
  */
 export function validateRecord(input: RecordInput): number {
-  if (typeof input !== "object" || input === null || !(input.payload instanceof Uint8Array)) {
-    throw new RecordError("RECORD_ARGUMENT", "a record's payload must be a Uint8Array");
-  }
+  if (typeof input !== "object" || input === null) throw notBytes();
   const { payload, type, tenant, shard, database } = input;
+  if (!(payload instanceof Uint8Array)) throw notBytes();
+  if (payload.length === 0 && !isThere(payload)) {
+    throw new RecordError(
+      "RECORD_ARGUMENT",
+      "the memory of a record's payload was transferred, or has shrunk",
+    );
+  }
   if (type !== undefined && !isU32(type)) throw outOfRange("type", type, 32);
   if (shard !== undefined && !isU32(shard)) throw outOfRange("shard", shard, 32);
   if (tenant !== undefined && !isU64(tenant)) throw outOfRange("tenant", tenant, 64);
@@ -59,6 +64,20 @@ export function validateRecord(input: RecordInput): number {
   return recordBytes(payload.length);
 }
 
+function notBytes(): RecordError {
+  return new RecordError("RECORD_ARGUMENT", "a record's payload must be a Uint8Array");
+}
+
+/** Whether a view without bytes is one of memory that is still there: its length doesn't say. */
+function isThere(view: Uint8Array): boolean {
+  try {
+    view.at(0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function outOfRange(field: string, value: unknown, bits: number): RecordError {
   const range =
     bits === 64 ? "an integer from 0 to 2^64 - 1 (a bigint above 2^53 - 1)" : "an integer from 0 to 2^32 - 1";
@@ -66,11 +85,16 @@ function outOfRange(field: string, value: unknown, bits: number): RecordError {
 }
 
 /**
- * Writes a validated record at `at`, all but its checksum, and answers where it ends. The caller has made sure that it
- * fits. Only what is written here is checksummed later, so a payload that changes in the meantime harms nothing.
+ * Writes a validated record with this payload at `at`, all but its checksum, and answers where it ends. The caller has made sure
+ * that it fits. Only what is written here is checksummed later, so a payload that changes in the meantime harms nothing.
  */
-export function writeRecord(bytes: Uint8Array, view: DataView, at: number, input: RecordInput): number {
-  const payload = input.payload;
+export function writeRecord(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  payload: Uint8Array,
+  input: Omit<RecordInput, "payload">,
+): number {
   const payloadBytes = payload.length;
   const end = at + recordBytes(payloadBytes);
   // The padding first, as one word: buffers are reused, and the payload overwrites what isn't padding.
@@ -106,9 +130,11 @@ export function recordEnd(bytes: Uint8Array, view: DataView, at: number, limit: 
  * @throws RecordError as {@link validateRecord}.
  */
 export function encodeRecord(input: RecordInput): Uint8Array {
-  const bytes = new Uint8Array(validateRecord(input));
+  validateRecord(input);
+  const { payload } = input;
+  const bytes = new Uint8Array(recordBytes(payload.length));
   const view = viewOf(bytes);
-  writeRecord(bytes, view, 0, input);
+  writeRecord(bytes, view, 0, payload, input);
   view.setUint32(0, crc32c(bytes, 4), true);
   return bytes;
 }

@@ -1,6 +1,5 @@
 import type { Arena, ChecksumRanges, IoBackend } from "@stonewal/io";
 import {
-  decodeRecord,
   FRAME_HEADER_BYTES,
   FRAMES_START,
   FrameBuilder,
@@ -12,6 +11,7 @@ import {
   type Preamble,
   paddedFrameBytes,
   preambleTag,
+  RecordError,
   type RecordInput,
   recordBytes,
   validateRecord,
@@ -225,9 +225,8 @@ export class FrameAssembler {
 
   /** Whether the record would come behind a step to another segment. */
   rollsBefore(record: RecordInput): boolean {
-    validateRecord(record);
+    const bytes = validateRecord(record);
     if (this.#queue.some(({ work }) => work === "roll")) return true;
-    const bytes = recordBytes(record.payload.byteLength);
     if (this.#open !== undefined && this.#builder.fits(bytes, 1)) return false;
     const body = bytes + this.#options.packing.routingBytes;
     return body <= this.#maxBodyBytes() && this.#need(body).rolls;
@@ -239,31 +238,24 @@ export class FrameAssembler {
   }
 
   append(record: RecordInput): number {
-    validateRecord(record);
-    this.#reserve(recordBytes(record.payload.byteLength), 1);
-    this.#builder.append(record);
-    return this.#appended(1, record.payload.byteLength);
+    this.#reserve(validateRecord(record), 1);
+    return this.#appended(1, this.#builder.append(record));
   }
 
   appendEncoded(encoded: Uint8Array): number {
+    if (!(encoded instanceof Uint8Array)) {
+      throw new RecordError("RECORD_ARGUMENT", "an encoded record must be a Uint8Array");
+    }
     this.#reserve(encoded.byteLength, 1);
-    this.#builder.appendEncoded(encoded);
-    const { byteLength } = decodeRecord(encoded).payload;
-    return this.#appended(1, byteLength);
+    return this.#appended(1, this.#builder.appendEncoded(encoded));
   }
 
   /** All in one frame, so that they come back together or not at all. */
   appendBatch(records: readonly RecordInput[]): { firstLsn: number; lastLsn: number } {
     let bytes = 0;
-    let payloadBytes = 0;
-    for (const record of records) {
-      validateRecord(record);
-      payloadBytes += record.payload.byteLength;
-      bytes += recordBytes(record.payload.byteLength);
-    }
+    for (const record of records) bytes += validateRecord(record);
     this.#reserve(bytes, records.length);
-    for (const record of records) this.#builder.append(record);
-    const firstLsn = this.#appended(records.length, payloadBytes);
+    const firstLsn = this.#appended(records.length, this.#builder.appendAll(records));
     return { firstLsn, lastLsn: firstLsn + records.length - 1 };
   }
 
