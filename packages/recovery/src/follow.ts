@@ -2,7 +2,7 @@ import type { IoBackend } from "@stonewal/io";
 import type { LogRecord } from "@stonewal/record";
 import type { FrameFeed } from "./frame-feed.js";
 import type { LogView, ReadOptions } from "./model.js";
-import { firstWanted, RecordIterator, RecordSelection, withFeed } from "./record-batches.js";
+import { firstWanted, heeding, RecordIterator, RecordSelection, withFeed } from "./record-batches.js";
 
 /**
  * As `replay`, but goes on with what becomes durable: it ends when the loop is left, when `signal` aborts (without an
@@ -16,22 +16,15 @@ export function follow(
 ): AsyncIterableIterator<LogRecord> {
   const from = firstWanted(view, options);
   const ended = new AbortController();
-  const end = () => ended.abort();
-  if (options.signal?.aborted) end();
-  options.signal?.addEventListener("abort", end, { once: true });
   const batches = withFeed(io, view, options, from, (feed) =>
     batchesOf(feed, view, options, from, ended.signal),
   );
-  return new RecordIterator(
-    (async function* () {
-      try {
-        yield* batches;
-      } finally {
-        options.signal?.removeEventListener("abort", end);
-      }
-    })(),
-    end,
-  );
+  const end = () => {
+    iterator.drop();
+    ended.abort();
+  };
+  const iterator = new RecordIterator(heeding(batches, options.signal, end), end);
+  return iterator;
 }
 
 async function* batchesOf(

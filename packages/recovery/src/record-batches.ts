@@ -112,6 +112,21 @@ export async function* withFeed<T>(
   }
 }
 
+/** `batches`; `onAbort` is called if `signal` has aborted, or does before they end. */
+export async function* heeding<T>(
+  batches: AsyncGenerator<T, void, undefined>,
+  signal: AbortSignal | undefined,
+  onAbort: () => void,
+): AsyncGenerator<T, void, undefined> {
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    yield* batches;
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
 /**
  * Hands out the records of batches one by one. Not an async generator: that would cost several promises per record,
  * and a `return` could not reach one that waits for news.
@@ -122,6 +137,7 @@ export class RecordIterator implements AsyncIterableIterator<LogRecord> {
   #batch: readonly LogRecord[] = [];
   #next = 0;
   #ended = false;
+  #dropped = false;
   #pulling: Promise<unknown> | undefined;
 
   constructor(batches: AsyncGenerator<LogRecord[], void, undefined>, onReturn: () => void = () => {}) {
@@ -146,7 +162,7 @@ export class RecordIterator implements AsyncIterableIterator<LogRecord> {
       while (value === undefined && !this.#ended) {
         const batch = await this.#batches.next();
         if (batch.done) this.#ended = true;
-        else [this.#batch, this.#next, value] = [batch.value, 1, batch.value[0]];
+        else if (!this.#dropped) [this.#batch, this.#next, value] = [batch.value, 1, batch.value[0]];
       }
       if (this.#ended) this.#batch = [];
       return value === undefined ? { done: true, value: undefined } : { done: false, value };
@@ -157,6 +173,12 @@ export class RecordIterator implements AsyncIterableIterator<LogRecord> {
     } finally {
       this.#pulling = undefined;
     }
+  }
+
+  /** No more records are wanted, not even those that have been read ahead: only how the batches end. */
+  drop(): void {
+    this.#batch = [];
+    this.#dropped = true;
   }
 
   async return(): Promise<IteratorResult<LogRecord, undefined>> {

@@ -2,7 +2,14 @@ import type { IoBackend } from "@stonewal/io";
 import type { LogRecord } from "@stonewal/record";
 import type { FrameFeed } from "./frame-feed.js";
 import type { LogView, ReplayOptions } from "./model.js";
-import { firstWanted, RecordIterator, RecordSelection, requireLsn, withFeed } from "./record-batches.js";
+import {
+  firstWanted,
+  heeding,
+  RecordIterator,
+  RecordSelection,
+  requireLsn,
+  withFeed,
+} from "./record-batches.js";
 
 /**
  * The records of a log in LSN order, from `from` to `to`. Memory stays bounded by a few chunks, however long the log is;
@@ -17,7 +24,9 @@ export function replay(
   view: LogView,
   options: ReplayOptions = {},
 ): AsyncIterableIterator<LogRecord> {
-  return new RecordIterator(batches(io, view, options));
+  const wanted = heeding(batches(io, view, options), options.signal, () => iterator.drop());
+  const iterator = new RecordIterator(wanted);
+  return iterator;
 }
 
 /** The same, some frames' records at a time: one promise per batch instead of one per record. */
@@ -50,6 +59,7 @@ function batches(
       if (records.length > 0) yield records;
       else feed.release();
     }
+    options.signal?.throwIfAborted();
     if (selection.unknown !== undefined) throw selection.unknown;
     if (damage !== undefined && !selection.pastTime) throw damage;
   });

@@ -134,6 +134,32 @@ describe("replay", () => {
     ]);
   });
 
+  it.each(["replay", "follow"] as const)(
+    "%s gives no record more once its signal has aborted, though they have been read already",
+    async (way) => {
+      const log = new LogBuilder();
+      log.frame(["r1", "r2", "r3"]);
+      const reader = await readerOf(log);
+      const reason = new Error("enough");
+      const controller = new AbortController();
+      const given: string[] = [];
+      const read = async () => {
+        for await (const record of reader[way]({ signal: controller.signal })) {
+          given.push(text(record));
+          controller.abort(reason);
+        }
+      };
+      if (way === "replay") await expect(read()).rejects.toBe(reason);
+      else await read();
+      expect(given).toEqual(["r1"]);
+      // And none at all of one that had aborted before.
+      if (way === "replay") await expect(read()).rejects.toBe(reason);
+      else await read();
+      expect(given).toEqual(["r1"]);
+      await reader.close();
+    },
+  );
+
   it("closes what it has open when the loop is left, and stops when its signal aborts", async () => {
     const disk = new SimDisk();
     const reader = await readerOf(long(60), disk);
