@@ -144,6 +144,57 @@ const MIB = 1024 * 1024;
 /** Preambles, the blocks kept for witnesses, and room for at least one frame of 64 KiB. */
 const MIN_SEGMENT_BYTES = 2 * FRAMES_START;
 
+/** Every option there is. A name that is none is a mistake, and may be one that was meant to keep records safe, or secret. */
+const OPTIONS: Readonly<Record<keyof WalOptions, true>> = {
+  io: true,
+  ownsIo: true,
+  directory: true,
+  create: true,
+  direct: true,
+  dwb: true,
+  ack: true,
+  segmentBytes: true,
+  blockBytes: true,
+  frameBytes: true,
+  bufferBytes: true,
+  spareSegments: true,
+  startLsn: true,
+  idleMs: true,
+  groupDelayMs: true,
+  maxHeldBytes: true,
+  encryption: true,
+  compression: true,
+  atLeast: true,
+  allowRemote: true,
+};
+const DWB_SETTINGS: Readonly<Record<keyof DwbSettings, true>> = {
+  mode: true,
+  slots: true,
+  slotBytes: true,
+  path: true,
+  onFailure: true,
+};
+const ENCRYPTION_OPTIONS: Readonly<Record<keyof WriterEncryption, true>> = {
+  keys: true,
+  unencrypted: true,
+  missingKeys: true,
+  routing: true,
+};
+
+function onlyKnown(prefix: string, given: object, known: Readonly<Record<string, true>>): void {
+  const unknown = Object.entries(given).find(
+    ([name, value]) => value !== undefined && !Object.hasOwn(known, name),
+  );
+  if (unknown !== undefined) {
+    throw new WalError("WAL_ARGUMENT", `there is no option ${prefix}${unknown[0]}`);
+  }
+}
+
+function yesOrNo(name: string, value: boolean | undefined): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new WalError("WAL_ARGUMENT", `${name} must be true or false, not ${String(value)}`);
+}
+
 function integer(
   name: string,
   value: number | undefined,
@@ -172,6 +223,7 @@ function checkEncryption(encryption: WriterEncryption | undefined): WriterEncryp
   if (typeof encryption?.keys?.load !== "function") {
     throw new WalError("WAL_ARGUMENT", "encryption.keys must be a KeyRing");
   }
+  onlyKnown("encryption.", encryption, ENCRYPTION_OPTIONS);
   oneOf("encryption.routing", encryption.routing, ["encrypted", "readable"]);
   oneOf("encryption.unencrypted", encryption.unencrypted, ["refuse", "accept"]);
   oneOf("encryption.missingKeys", encryption.missingKeys, ["refuse", "allow"]);
@@ -197,12 +249,27 @@ function checkTip(tip: Tip | undefined): void {
   }
 }
 
+function dwbSettings(dwb: WalOptions["dwb"]): DwbSettings {
+  if (dwb === undefined) return {};
+  if (typeof dwb === "string") return { mode: dwb };
+  if (typeof dwb !== "object" || dwb === null) {
+    throw new WalError("WAL_ARGUMENT", `dwb must be a mode, as "off", or settings, not ${String(dwb)}`);
+  }
+  onlyKnown("dwb.", dwb, DWB_SETTINGS);
+  if (dwb.path !== undefined && (typeof dwb.path !== "string" || dwb.path === "")) {
+    throw new WalError("WAL_ARGUMENT", "dwb.path must be a path");
+  }
+  return dwb;
+}
+
 /** Throws `WAL_ARGUMENT`, naming the option. */
 export function checkOptions(options: WalOptions): Settings {
   if (typeof options.directory !== "string" || options.directory === "") {
     throw new WalError("WAL_ARGUMENT", "directory must be a path");
   }
-  const dwb: DwbSettings = typeof options.dwb === "string" ? { mode: options.dwb } : (options.dwb ?? {});
+  onlyKnown("", options, OPTIONS);
+  for (const name of ["ownsIo", "create", "direct", "allowRemote"] as const) yesOrNo(name, options[name]);
+  const dwb = dwbSettings(options.dwb);
   oneOf("dwb.mode", dwb.mode, ["off", "buffered", "direct", "auto"]);
   oneOf("dwb.onFailure", dwb.onFailure, ["fail", "degrade"]);
   oneOf("ack", options.ack, ["wal", "dwb"]);

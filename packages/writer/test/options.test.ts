@@ -27,6 +27,16 @@ test.each<[string, Partial<WalOptions>]>([
   ["dwb.mode", { dwb: "on" as "off" }],
   ["dwb.slots", { dwb: { slots: 0 } }],
   ["dwb.onFailure", { dwb: { onFailure: "ignore" as "fail" } }],
+  ["dwb.path", { dwb: { path: "" } }],
+  // What isn't written in TypeScript, or comes out of a configuration file.
+  ["encyption", { encyption: { keys: {} } } as Partial<WalOptions>],
+  ["dwb.slot", { dwb: { slot: 8 } } as Partial<WalOptions>],
+  ["encryption.route", { encryption: { keys: { load() {} }, route: "readable" } } as never],
+  ["dwb must be", { dwb: false as never }],
+  ["dwb must be", { dwb: null as never }],
+  ["create", { create: "no" as never }],
+  ["direct", { direct: "no" as never }],
+  ["allowRemote", { allowRemote: 1 as never }],
 ])("an option that is wrong is refused before anything is opened: %s", (name, options) => {
   const refused = codeOf(options);
   expect(refused.code).toBe("WAL_ARGUMENT");
@@ -36,4 +46,8 @@ test.each<[string, Partial<WalOptions>]>([
 test("sizes are rounded up to whole blocks of any block size", () => {
   expect(checkOptions({ ...base, segmentBytes: 300_000 }).segmentBytes).toBe(327_680);
   expect(checkOptions({ ...base, frameBytes: 70_000 }).frameBytes).toBe(131_072);
+});
+
+test("an option that is there and undefined is one that isn't there, whatever its name", () => {
+  expect(checkOptions({ ...base, dwb: undefined, later: undefined } as never).dwb.slots).toBe(64);
 });
