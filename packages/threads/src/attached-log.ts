@@ -1,6 +1,6 @@
 import { type RecordInput, validateRecord } from "@stonewal/record";
 import { WalError, type WalErrorCode } from "@stonewal/writer";
-import { CONTROL_BYTES, entryBytes, OWNER_SLEEPS, SETTLED, WORKER_SLEEPS } from "./layout.js";
+import { ATTACHED, CONTROL_BYTES, entryBytes, OWNER_SLEEPS, SETTLED, WORKER_SLEEPS } from "./layout.js";
 import { type LogLink, maxPayload, type Refusal, RING, requestLimit } from "./link.js";
 import { RequestWriter } from "./request-writer.js";
 
@@ -206,9 +206,14 @@ function refused({ name, code, message }: Refusal): Error {
   return Object.assign(new Error(message), { name, code });
 }
 
-/** Attaches this thread to the log that `link` was made for, by `SharedLog.link`. A link can be attached once. */
+/**
+ * Attaches this thread to the log that `link` was made for, by `SharedLog.link`. A link can be attached once, and not again when
+ * it was closed: `WAL_ARGUMENT`.
+ */
 export function attachLog(link: LogLink): AttachedLog {
   if (!(link?.memory instanceof SharedArrayBuffer) || typeof link.port?.postMessage !== "function")
     throw new WalError("WAL_ARGUMENT", "attachLog takes what SharedLog.link() made, port included");
+  if (Atomics.exchange(new Int32Array(link.memory, 0, CONTROL_BYTES / 4), ATTACHED, 1) === 1)
+    throw new WalError("WAL_ARGUMENT", "this link was attached before: take another of SharedLog.link()");
   return new AttachedLog(link);
 }

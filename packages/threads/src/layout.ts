@@ -21,7 +21,10 @@ export const OWNER_SLEEPS = 3 * CACHE_LINE_WORDS;
 /** 1: the worker wants a message when something has been settled. */
 export const WORKER_SLEEPS = 4 * CACHE_LINE_WORDS;
 
-export const CONTROL_BYTES = 5 * CACHE_LINE_WORDS * 4;
+/** 1: a thread has attached itself. Stored by it, once and for all: two of them would write over each other's requests. */
+export const ATTACHED = 5 * CACHE_LINE_WORDS;
+
+export const CONTROL_BYTES = 6 * CACHE_LINE_WORDS * 4;
 
 export const UNIT_BYTES = 8;
 

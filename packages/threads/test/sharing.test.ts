@@ -232,3 +232,17 @@ test("a log closed under its workers refuses their commits, and hangs nobody", a
   await log.close();
   await shared.close();
 });
+
+test("a link is attached once: a second time, or again after closing, would write over what is on its way", async () => {
+  const { wal } = await realLog();
+  const shared = new SharedLog(wal);
+  const link = shared.link();
+  const log = attachLog(link);
+  const again = () => attachLog(link);
+  expect(again).toThrow(expect.objectContaining({ name: "WalError", code: "WAL_ARGUMENT" }));
+  expect(await log.commit({ payload: new Uint8Array(1) })).toBe(1);
+  await log.close();
+  expect(again).toThrow(expect.objectContaining({ name: "WalError", code: "WAL_ARGUMENT" }));
+  await shared.close();
+  await wal.close();
+});
