@@ -44,22 +44,23 @@ export class OwnerLink {
     this.#onEnd = onEnd;
     Atomics.store(this.#control, OWNER_SLEEPS, 1);
     link.port.on("message", () => void this.#work());
-    link.port.once("close", () => this.#workerGone());
+    link.port.once("close", () => void this.#workerGone());
     // A worker that is attached and silent keeps nobody alive.
     link.port.unref();
   }
 
-  /** Resolves when what is in the ring is durable and told, and the link has ended. */
+  /** Resolves when what is in the ring now is durable and told, and the link has ended. A worker that goes on committing doesn't hold it up. */
   async close(): Promise<void> {
+    this.#requests.end();
     await this.#work();
     if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     this.#port.close();
   }
 
   /** What it had put into the ring whole is appended all the same: it may have been told others about it. */
-  #workerGone(): void {
+  async #workerGone(): Promise<void> {
     this.#ended = true;
-    void this.#work();
+    await this.close();
     this.#onEnd();
   }
 

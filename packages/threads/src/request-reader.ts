@@ -11,6 +11,8 @@ export class RequestReader {
   #head = 0;
   /** Where the request that `peek` showed ends. */
   #next = 0;
+  /** Where the last request ends that is to be taken, once that is certain. */
+  #end: number | undefined;
 
   constructor({ memory, ringBytes, pendingLimit }: Pick<LogLink, "memory" | "ringBytes" | "pendingLimit">) {
     const start = CONTROL_BYTES + pendingLimit * 8;
@@ -21,7 +23,12 @@ export class RequestReader {
   }
 
   get empty(): boolean {
-    return Atomics.load(this.#control, TAIL) === this.#head;
+    return (this.#end ?? Atomics.load(this.#control, TAIL)) === this.#head;
+  }
+
+  /** What is put into the ring from now on is not taken any more. */
+  end(): void {
+    this.#end ??= Atomics.load(this.#control, TAIL);
   }
 
   /** The records of the oldest request, their payloads still in the ring; `undefined` where there is none. */

@@ -16,7 +16,7 @@ export class SharedLog {
     this.#wal = wal;
   }
 
-  /** Threads attached, or not attached yet, whose end has not been seen. */
+  /** Threads attached, or not attached yet, whose end has not been seen, or whose last records are not durable yet. */
   get links(): number {
     return this.#links.size;
   }
