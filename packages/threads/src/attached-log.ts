@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import { type RecordInput, validateRecord } from "@stonewal/record";
 import { WalError, type WalErrorCode } from "@stonewal/writer";
 import { ATTACHED, CONTROL_BYTES, entryBytes, OWNER_SLEEPS, SETTLED, WORKER_SLEEPS } from "./layout.js";
@@ -8,6 +9,9 @@ interface Pending {
   readonly resolve: (firstLsn: number) => void;
   readonly reject: (error: Error) => void;
 }
+
+/** Node.js has had it since 18.1, its types don't. */
+type HeldPort = MessagePort & { hasRef(): boolean };
 
 interface Waiting extends Pending {
   readonly records: readonly RecordInput[];
@@ -46,6 +50,8 @@ export class AttachedLog {
     this.#writer = new RequestWriter(link);
     link.port.on("message", (message: Refusal | typeof RING) => this.#rung(message));
     link.port.once("close", () => this.#ownerGone());
+    // A listener holds a port that is open. One that closed before says so no more.
+    if (!(link.port as HeldPort).hasRef()) this.#ownerGone();
     link.port.unref();
   }
 

@@ -129,3 +129,12 @@ test("the thread that owns the log ends: commits on their way are rejected, and 
   expect([...codes]).toEqual(["WAL_CLOSED"]);
   await expect(log.commit({ payload: new Uint8Array(1) })).rejects.toMatchObject({ code: "WAL_CLOSED" });
 });
+
+test("the thread that owns the log has ended before anybody attaches: commits are rejected, and hang nobody", async () => {
+  const owner = new Worker(new URL("./support/lender.mjs", import.meta.url), { workerData: scratch() });
+  const [link] = (await once(owner, "message")) as [LogLink];
+  await owner.terminate();
+  await sleep(20);
+  const log = attachLog(link);
+  await expect(log.commit({ payload: new Uint8Array(1) })).rejects.toMatchObject({ code: "WAL_CLOSED" });
+});

@@ -246,3 +246,18 @@ test("a link is attached once: a second time, or again after closing, would writ
   await shared.close();
   await wal.close();
 });
+
+test.each([0, 20])(
+  "attached after its log has gone, %i ms later: refuses, and hangs nobody",
+  async (milliseconds) => {
+    const { wal } = await realLog();
+    const shared = new SharedLog(wal);
+    const link = shared.link();
+    await shared.close();
+    if (milliseconds > 0) await sleep(milliseconds);
+    const log = attachLog(link);
+    await expect(log.commit({ payload: new Uint8Array(1) })).rejects.toMatchObject({ code: "WAL_CLOSED" });
+    await log.close();
+    await wal.close();
+  },
+);
