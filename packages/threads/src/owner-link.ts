@@ -87,11 +87,19 @@ export class OwnerLink {
       const records = this.#requests.peek();
       if (records === undefined) return;
       const taken = this.#append(records);
-      this.#taken.push(taken ?? (await this.#commitInTurn(records)));
+      const done = taken ?? (await this.#waitForRoom(records));
+      this.#taken.push(done);
       this.#requests.shift();
       // It is durable already, and those behind it have waited long enough to be told.
       if (taken === undefined) return;
     }
+  }
+
+  /** Those before it are told meanwhile, each by its own LSN: when its turn comes, `truncateAfter` may have cut them away. */
+  async #waitForRoom(records: readonly RecordInput[]): Promise<Taken> {
+    const turn = this.#commitInTurn(records);
+    if (this.#taken.length > 0) await this.#flush();
+    return turn;
   }
 
   /** `undefined`: there is no room at the moment. */

@@ -6,10 +6,11 @@ import { openLog } from "@stonewal/writer";
 import { expect, test } from "vitest";
 import { Committer, read, scratch } from "./support/committers.js";
 
+const SMALL = { segmentBytes: 1024 * 1024, frameBytes: 65_536, bufferBytes: 262_144 } as const;
+
 async function realLog() {
   const directory = scratch();
-  const options = { directory, segmentBytes: 1024 * 1024, frameBytes: 65_536, bufferBytes: 262_144 } as const;
-  const open = () => openLog({ io: pwrite(), ownsIo: true, ...options });
+  const open = () => openLog({ io: pwrite(), ownsIo: true, directory, ...SMALL });
   return { wal: await open(), open };
 }
 
@@ -261,3 +262,43 @@ test.each([0, 20])(
     await wal.close();
   },
 );
+
+/** A simulated disk whose chains wait until the gate opens. */
+function gatedDisk() {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const gate = { closed: false, open };
+  const io = new Proxy(new SimDisk({ seed: 1 }).mount(), {
+    get(target, name) {
+      if (name === "submit" && gate.closed)
+        return (chain: Parameters<typeof target.submit>[0]) => opened.then(() => target.submit(chain));
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return { io, gate };
+}
+
+test("a cut while a record waits for room: those before it are told of the LSNs they had, and it gets one behind the cut", async () => {
+  const { io, gate } = gatedDisk();
+  const wal = await openLog({ io, directory: "/log", ...SMALL, idleMs: 0 });
+  const shared = new SharedLog(wal);
+  const log = attachLog(shared.link());
+  gate.closed = true;
+  const own = wal.commit({ payload: new Uint8Array(1) });
+  const cut = wal.truncateAfter(0);
+  // Three frames fit behind the one on its way; for the fourth all of them must be durable.
+  const commits = [60_000, 60_000, 60_000, 190_000, 10].map((bytes) =>
+    log.commit({ payload: new Uint8Array(bytes) }),
+  );
+  while (wal.nextLsn < 5) await sleep(1);
+  gate.open();
+  await cut;
+  expect(await own).toBe(1);
+  expect(await Promise.all(commits)).toEqual([2, 3, 4, 1, 2]);
+  expect(wal.durableLsn).toBe(2);
+  await shared.close();
+  await wal.close();
+});
