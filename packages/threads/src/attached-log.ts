@@ -105,9 +105,10 @@ export class AttachedLog {
       if (this.#closed !== undefined || this.#closing !== undefined)
         throw this.#closed ?? new WalError("WAL_CLOSED", "this thread's end of the log is closed");
       this.#check(records);
-      if (this.pending === 0) this.#link.port.ref();
       if (this.#waiting.length > 0 || !this.#put(records, { resolve, reject }))
-        this.#waiting.push({ records, resolve, reject });
+        // The caller may go on using its own objects; payloads are copied when there is room.
+        this.#waiting.push({ records: records.map(fields), resolve, reject });
+      if (this.pending === 1) this.#link.port.ref();
     });
   }
 
@@ -179,7 +180,13 @@ export class AttachedLog {
   #putWaiting(): void {
     let taken = 0;
     for (const waiting of this.#waiting) {
-      if (!this.#put(waiting.records, waiting)) break;
+      try {
+        // Its payload may have been transferred away meanwhile.
+        this.#check(waiting.records);
+        if (!this.#put(waiting.records, waiting)) break;
+      } catch (error) {
+        waiting.reject(error as Error);
+      }
       taken += 1;
     }
     if (taken > 0) this.#waiting = this.#waiting.slice(taken);
@@ -204,6 +211,10 @@ export class AttachedLog {
     for (const { reject } of abandoned) reject(this.#closed);
     this.#closing?.done();
   }
+}
+
+function fields({ payload, type = 0, shard = 0, tenant = 0, database = 0 }: RecordInput): RecordInput {
+  return { payload, type, shard, tenant, database };
 }
 
 /** Errors don't cross threads with their class and code; their parts do. */

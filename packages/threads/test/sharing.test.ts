@@ -302,3 +302,30 @@ test("a cut while a record waits for room: those before it are told of the LSNs 
   await shared.close();
   await wal.close();
 });
+
+test("commits that wait their turn are what they were when they were made; one whose payload is gone is refused alone", async () => {
+  const { wal } = await realLog();
+  const shared = new SharedLog(wal);
+  const log = attachLog(shared.link({ pendingLimit: 1 }));
+  const payload = new Uint8Array(1);
+  const first = log.commit({ payload });
+  const batch = [{ payload }, { payload }];
+  const emptied = log.commitBatch(batch);
+  batch.length = 0;
+  const record = { payload, type: 1 };
+  const reused = log.commit(record);
+  record.type = 2;
+  record.payload = new Uint8Array(2);
+  const lost = new Uint8Array(3);
+  const refused = log.commit({ payload: lost });
+  structuredClone(lost.buffer, { transfer: [lost.buffer] });
+  await expect(refused).rejects.toMatchObject({ code: "RECORD_ARGUMENT" });
+  expect(await log.commit({ payload })).toBe(5);
+  expect(await Promise.all([first, emptied, reused])).toEqual([1, { firstLsn: 2, lastLsn: 3 }, 4]);
+  const found: number[] = [];
+  for await (const { type, payload: read } of wal.read()) found.push(10 * type + read.length);
+  expect(found).toEqual([1, 1, 1, 11, 1]);
+  await log.close();
+  await shared.close();
+  await wal.close();
+});
