@@ -1,6 +1,6 @@
 import type { Dwb } from "@stonewal/dwb";
 import type { IoBackend, IoLock } from "@stonewal/io";
-import type { LogRecord, RecordInput } from "@stonewal/record";
+import { type LogRecord, type RecordInput, validateRecord } from "@stonewal/record";
 import {
   follow,
   type LogView,
@@ -33,6 +33,13 @@ import { Witnesses } from "./witnesses.js";
 function checkBatch(records: readonly RecordInput[]): void {
   if (Array.isArray(records) && records.length > 0) return;
   throw new WalError("WAL_ARGUMENT", "a batch needs at least one record");
+}
+
+/** What a record is now. While it waits its turn the caller may go on using its own objects, but for the payload. */
+function fields(record: RecordInput): RecordInput {
+  validateRecord(record);
+  const { payload, type = 0, shard = 0, tenant = 0, database = 0 } = record;
+  return { payload, type, shard, tenant, database };
 }
 
 /** What opening a log has put together; see `open.ts`. */
@@ -298,14 +305,15 @@ export class Wal {
   commit(record: RecordInput): Promise<number> {
     // Not an async function, which would make each record a second promise. The LSN is given, and the payload copied, before this
     // returns.
-    const append = () => this.#assembler.append(record);
+    let waiting: RecordInput;
     try {
-      const lsn = this.#appendAtOnce(append);
+      const lsn = this.#appendAtOnce(() => this.#assembler.append(record));
       if (lsn !== undefined) return this.#commits.wait(lsn);
+      waiting = fields(record);
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#appendInTurn(append).then((lsn) => this.#commits.wait(lsn));
+    return this.#appendInTurn(() => this.#assembler.append(waiting)).then((lsn) => this.#commits.wait(lsn));
   }
 
   /**
@@ -314,8 +322,9 @@ export class Wal {
    */
   async commitBatch(records: readonly RecordInput[]): Promise<{ firstLsn: number; lastLsn: number }> {
     checkBatch(records);
-    const append = () => this.#assembler.appendBatch(records);
-    const range = this.#appendAtOnce(append) ?? (await this.#appendInTurn(append));
+    const range =
+      this.#appendAtOnce(() => this.#assembler.appendBatch(records)) ??
+      (await this.#appendBatchInTurn(records));
     await this.#commits.wait(range.lastLsn);
     return range;
   }
@@ -447,6 +456,11 @@ export class Wal {
       if (error instanceof WalError && error.code === "WAL_NO_SPACE") return undefined;
       throw error;
     }
+  }
+
+  #appendBatchInTurn(records: readonly RecordInput[]): Promise<{ firstLsn: number; lastLsn: number }> {
+    const waiting = records.map(fields);
+    return this.#appendInTurn(() => this.#assembler.appendBatch(waiting));
   }
 
   #appendInTurn<T>(append: () => T): Promise<T> {

@@ -120,6 +120,27 @@ describe("appending and committing", () => {
     await wal.close();
   });
 
+  test("commits that wait their turn are what they were when they were made", async () => {
+    const wal = await openOn(makeDisk());
+    const { appended } = fill(wal, 60_000);
+    // It waits, and so do those behind it.
+    const first = wal.commit({ payload: new Uint8Array(60_000) });
+    const batch = [{ payload: bytes("a") }, { payload: bytes("b") }];
+    const emptied = wal.commitBatch(batch);
+    batch.length = 0;
+    const record = { payload: bytes("c"), type: 1 };
+    const reused = wal.commit(record);
+    record.payload = bytes("d");
+    record.type = 2;
+    const lsn = await first;
+    expect(lsn).toBe(appended + 1);
+    expect(await emptied).toEqual({ firstLsn: lsn + 1, lastLsn: lsn + 2 });
+    expect(await reused).toBe(lsn + 3);
+    const texts = await textsOf(wal);
+    expect(texts.slice(lsn)).toEqual([`${lsn + 1}:a`, `${lsn + 2}:b`, `${lsn + 3}:c`]);
+    await wal.close();
+  });
+
   test("a new log counts from its start LSN", async () => {
     const disk = makeDisk();
     const wal = await openOn(disk, { startLsn: 1000 });
