@@ -2,7 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 import { type RecordInput, validateRecord } from "@stonewal/record";
 import { WalError, type WalErrorCode } from "@stonewal/writer";
 import { ATTACHED, CONTROL_BYTES, entryBytes, OWNER_SLEEPS, SETTLED, WORKER_SLEEPS } from "./layout.js";
-import { type LogLink, maxPayload, type Refusal, RING, requestLimit } from "./link.js";
+import { type ErrorParts, type LogLink, maxPayload, type Refusal, RING, requestLimit } from "./link.js";
 import { RequestWriter } from "./request-writer.js";
 
 interface Pending {
@@ -143,7 +143,7 @@ export class AttachedLog {
   }
 
   #rung(message: Refusal | typeof RING): void {
-    if (message !== RING) this.#refusals.set(message.request, refused(message));
+    if (message !== RING) this.#refusals.set(message.request, errorOf(message.error));
     do {
       this.#settle();
       this.#putWaiting();
@@ -218,9 +218,11 @@ function fields({ payload, type = 0, shard = 0, tenant = 0, database = 0 }: Reco
 }
 
 /** Errors don't cross threads with their class and code; their parts do. */
-function refused({ name, code, message }: Refusal): Error {
-  if (name === "WalError") return new WalError(code as WalErrorCode, message);
-  return Object.assign(new Error(message), { name, code });
+function errorOf({ name, message, code, cause }: ErrorParts): Error {
+  const first = cause === undefined ? undefined : errorOf(cause);
+  if (name === "WalError") return new WalError(code as WalErrorCode, message, first);
+  const error = new Error(message, first === undefined ? undefined : { cause: first });
+  return Object.assign(error, { name }, code === undefined ? undefined : { code });
 }
 
 /**

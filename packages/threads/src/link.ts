@@ -63,10 +63,16 @@ function integer(
 /** Says only "look at the memory": the port carries no data, except why a request was refused. */
 export const RING = null;
 
+/** What of an error crosses to another thread. */
+export interface ErrorParts {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly cause?: ErrorParts;
+}
+
 export interface Refusal {
   /** Which request, counted from 0 in the order they were put into the ring. */
   readonly request: number;
-  readonly name: string;
-  readonly code: string;
-  readonly message: string;
+  readonly error: ErrorParts;
 }

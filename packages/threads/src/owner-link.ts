@@ -2,7 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { RecordInput } from "@stonewal/record";
 import type { Wal } from "@stonewal/writer";
 import { CONTROL_BYTES, OWNER_SLEEPS, SETTLED, WORKER_SLEEPS } from "./layout.js";
-import { type LogLink, type Refusal, RING } from "./link.js";
+import { type ErrorParts, type LogLink, type Refusal, RING } from "./link.js";
 import { RequestReader } from "./request-reader.js";
 
 /** A request that is in the log, or was refused, and of which the worker has not been told. */
@@ -153,8 +153,7 @@ export class OwnerLink {
   }
 
   #refuse(error: unknown): void {
-    const { name, code = "WAL_POISONED", message } = error as Error & { code?: string };
-    this.#tell({ request: this.#settled, name, code, message });
+    this.#tell({ request: this.#settled, error: partsOf(error as Error) });
     this.#settle(Number.NaN);
   }
 
@@ -165,4 +164,14 @@ export class OwnerLink {
 
 function refusedFor(error: unknown): Taken {
   return { firstLsn: Number.NaN, lastLsn: 0, error };
+}
+
+function partsOf(error: Error & { readonly code?: unknown }): ErrorParts {
+  const { name, message, code, cause } = error;
+  return {
+    name,
+    message,
+    ...(typeof code === "string" ? { code } : {}),
+    ...(cause instanceof Error ? { cause: partsOf(cause) } : {}),
+  };
 }

@@ -168,7 +168,14 @@ test("a failed sync: what was on its way is rejected with WAL_POISONED, and so i
   disk.fail({ operation: "write", path: /\.wal$/ });
   const results = await Promise.allSettled([log.commit({ payload }), log.commit({ payload })]);
   for (const result of results)
-    expect(result).toMatchObject({ status: "rejected", reason: { name: "WalError", code: "WAL_POISONED" } });
+    expect(result).toMatchObject({
+      status: "rejected",
+      reason: {
+        name: "WalError",
+        code: "WAL_POISONED",
+        cause: { name: "IoError", code: "IO_WRITE_FAILED", message: expect.any(String) },
+      },
+    });
   await expect(log.commit({ payload })).rejects.toMatchObject({ code: "WAL_POISONED" });
   await shared.close();
   await wal.close().catch(() => undefined);
@@ -326,6 +333,24 @@ test("commits that wait their turn are what they were when they were made; one w
   for await (const { type, payload: read } of wal.read()) found.push(10 * type + read.length);
   expect(found).toEqual([1, 1, 1, 11, 1]);
   await log.close();
+  await shared.close();
+  await wal.close();
+});
+
+test("a failure that the log has no code for is told as it is: the log isn't poisoned", async () => {
+  const { wal } = await realLog();
+  const shared = new SharedLog(wal);
+  const log = attachLog(shared.link());
+  const { io } = wal;
+  const { arena } = io;
+  io.arena = () => {
+    throw new RangeError("Array buffer allocation failed");
+  };
+  const refused: unknown = await log.commit({ payload: new Uint8Array(1) }).catch((error: unknown) => error);
+  io.arena = arena;
+  expect(refused).toMatchObject({ name: "RangeError", message: "Array buffer allocation failed" });
+  expect(refused).not.toHaveProperty("code");
+  expect(await log.commit({ payload: new Uint8Array(1) })).toBe(1);
   await shared.close();
   await wal.close();
 });
