@@ -38,7 +38,7 @@ export class AttachedLog {
   /** Requests for which there was no room yet, oldest first. */
   #waiting: Waiting[] = [];
   readonly #refusals = new Map<number, Error>();
-  #closed: Error | undefined;
+  #ownerEnded = false;
   #closing: { promise: Promise<void>; done: () => void } | undefined;
 
   /** Use `attachLog`. */
@@ -102,8 +102,9 @@ export class AttachedLog {
 
   #request(records: readonly RecordInput[]): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (this.#closed !== undefined || this.#closing !== undefined)
-        throw this.#closed ?? new WalError("WAL_CLOSED", "this thread's end of the log is closed");
+      if (this.#closing !== undefined)
+        throw new WalError("WAL_CLOSED", "this thread's end of the log is closed");
+      if (this.#ownerEnded) throw ownerGone("this record is not in it");
       this.#check(records);
       if (this.#waiting.length > 0 || !this.#put(records, { resolve, reject }))
         // The caller may go on using its own objects; payloads are copied when there is room.
@@ -200,17 +201,20 @@ export class AttachedLog {
 
   #ownerGone(): void {
     this.#settle();
-    this.#closed = new WalError(
-      "WAL_CLOSED",
-      "the log was closed, or its thread has ended; whether this record is durable is not known",
-    );
-    const abandoned = [...this.#pending.slice(this.#pendingHead), ...this.#waiting];
+    this.#ownerEnded = true;
+    const handedOver = this.#pending.slice(this.#pendingHead);
+    const waiting = this.#waiting;
     this.#pending = [];
     this.#pendingHead = 0;
     this.#waiting = [];
-    for (const { reject } of abandoned) reject(this.#closed);
+    for (const { reject } of handedOver) reject(ownerGone("whether this record is durable is not known"));
+    for (const { reject } of waiting) reject(ownerGone("this record is not in it"));
     this.#closing?.done();
   }
+}
+
+function ownerGone(consequence: string): WalError {
+  return new WalError("WAL_CLOSED", `the log was closed, or its thread has ended; ${consequence}`);
 }
 
 function fields({ payload, type = 0, shard = 0, tenant = 0, database = 0 }: RecordInput): RecordInput {

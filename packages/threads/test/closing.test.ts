@@ -72,3 +72,27 @@ test("closing waits for what a worker had handed over that has ended by then", a
   await wal.close();
   await settled;
 });
+
+test("what is refused at the end says whether it may be durable", async () => {
+  const wal = await realLog();
+  const shared = new SharedLog(wal);
+  const log = attachLog(shared.link({ pendingLimit: 1 }));
+  const payload = new Uint8Array(1);
+  expect(await log.commit({ payload })).toBe(1);
+  const closed = shared.close();
+  // Behind what was there when closing began.
+  const refused = [log.commit({ payload }), log.commit({ payload })].map((commit) =>
+    commit.catch(({ code, message }) => `${code}: ${message}`),
+  );
+  await closed;
+  const gone = "WAL_CLOSED: the log was closed, or its thread has ended;";
+  expect(await Promise.all(refused)).toEqual([
+    `${gone} whether this record is durable is not known`,
+    `${gone} this record is not in it`,
+  ]);
+  await expect(log.commit({ payload })).rejects.toThrow("this record is not in it");
+  await log.close();
+  await expect(log.commit({ payload })).rejects.toThrow("this thread's end of the log is closed");
+  expect(wal.durableLsn).toBe(1);
+  await wal.close();
+});
