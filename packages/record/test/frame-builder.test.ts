@@ -351,3 +351,16 @@ test("ids are copied out of the bytes: a buffer read into again doesn't change a
   expect(header.logId).toEqual(LOG_ID);
   expect(header.incarnation).toEqual(INCARNATION);
 });
+
+test("several records of which one can't be copied: the frame is as before", () => {
+  const gone = text("gone");
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  const builder = new FrameBuilder(4096);
+  builder.begin(new Uint8Array(4096), 0, 4096);
+  builder.appendAll([{ payload: text("a") }, { payload: text("b") }]);
+  const { length } = builder;
+  expect(() => builder.appendAll([{ payload: text("never") }, { payload: gone }])).toThrow();
+  const large = { payload: new Uint8Array(4000) };
+  expect(() => builder.appendAll([{ payload: text("never") }, large])).toThrow(code("RECORD_TOO_LARGE"));
+  expect([builder.recordCount, builder.length]).toEqual([2, length]);
+});

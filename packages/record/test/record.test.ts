@@ -131,3 +131,10 @@ describe("an encoded record that was damaged is noticed", () => {
     );
   });
 });
+
+test("a payload whose memory was transferred away is refused, and not taken for an empty one", () => {
+  const payload = new Uint8Array(5);
+  structuredClone(payload.buffer, { transfer: [payload.buffer] });
+  expect(() => validateRecord({ payload })).toThrow(code("RECORD_ARGUMENT"));
+  expect(validateRecord({ payload: new Uint8Array(0) })).toBe(recordBytes(0));
+});
