@@ -10,8 +10,8 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** Node.js has had it since 18.1, its types don't. */
-type HeldPort = MessagePort & { hasRef(): boolean };
+/** Node.js has had it since 18.1, as an experiment; its types don't. */
+type HeldPort = MessagePort & { hasRef?(): boolean };
 
 interface Waiting extends Pending {
   readonly records: readonly RecordInput[];
@@ -51,7 +51,7 @@ export class AttachedLog {
     link.port.on("message", (message: Refusal | typeof RING) => this.#rung(message));
     link.port.once("close", () => this.#ownerGone());
     // A listener holds a port that is open. One that closed before says so no more.
-    if (!(link.port as HeldPort).hasRef()) this.#ownerGone();
+    if ((link.port as HeldPort).hasRef?.() === false) this.#ownerGone();
     link.port.unref();
   }
 
