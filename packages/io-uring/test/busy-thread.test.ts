@@ -1,6 +1,7 @@
 // Chains of a JavaScript thread that never rests, which threads of the ring's own take.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { IoBackend, IoFile, Step } from "@stonewal/io";
@@ -69,6 +70,12 @@ const processorsOf = (status: string) => {
   });
 };
 
+/** The signals that a thread does not take. */
+const blockedBy = (status: string) => {
+  const mask = BigInt(`0x${/SigBlk:\t(\w+)/.exec(status)?.[1] ?? "0"}`);
+  return Array.from({ length: 64 }, (_, n) => n + 1).filter((signal) => (mask >> BigInt(signal - 1)) & 1n);
+};
+
 test("where JavaScript never rests, and only there, direct durable writes are made by a thread of the ring's own", async ({
   skip,
 }) => {
@@ -118,6 +125,25 @@ test("where JavaScript never rests, and only there, direct durable writes are ma
   }
   // The first of them may find a thread that was busy until then.
   expect((await laneWrites()) - before, "rested").toBeLessThanOrEqual(4);
+});
+
+test("no signal that is sent to the process is taken by such a thread", async ({ skip }) => {
+  io = faultyUring();
+  if (noLanes !== undefined) return skip(noLanes);
+  const ownMask = () => blockedBy(readFileSync("/proc/thread-self/status", "utf8"));
+  const file = await create("a");
+  const before = ownMask();
+  setLanes(true);
+  await io.submit([write(file, 1)]);
+  expect(ownMask(), "JavaScript's own").toEqual(before);
+  const { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGKILL, SIGSTOP } = constants.signals;
+  const taken = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGKILL, SIGSTOP];
+  // The C library's own, which are nobody's to block.
+  const library = [32, 33, 34];
+  const [lane, ...more] = (await lanes("status")).map(blockedBy);
+  expect(more).toEqual([]);
+  const all = Array.from({ length: 64 }, (_, n) => n + 1).filter((signal) => !library.includes(signal));
+  expect(all.filter((signal) => !lane?.includes(signal))).toEqual(taken.sort((a, b) => a - b));
 });
 
 test("where there can be no such thread the kernel does it", async ({ skip }) => {
