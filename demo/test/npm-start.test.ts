@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { withoutUring } from "../../packages/io-uring/test/support/without-uring.mjs";
+import { withoutCall } from "../../packages/io-uring/test/support/without-call.mjs";
 import { backendsHere } from "../../packages/stonewal/test/support/backends-here.mjs";
 import type { CommandLine } from "../src/command-line.js";
 import { demonstrate } from "../src/demonstration.js";
@@ -75,7 +75,10 @@ describe("npm start", () => {
     "where io_uring is refused, as in a container, goes on without it and says why",
     async () => {
       const file = writeFile(scratchDir(), numberedLines(50));
-      const { code, stdout, stderr } = await start([file, "--kills", "1"], withoutUring("EPERM"));
+      const { code, stdout, stderr } = await start(
+        [file, "--kills", "1"],
+        withoutCall("io_uring_setup", "EPERM"),
+      );
       expect(stderr).toBe("");
       expect(stdout).toMatch(/^without io-uring: .*seccomp/m);
       expect(stdout).toMatch(/back end +│ +pwrite │/);

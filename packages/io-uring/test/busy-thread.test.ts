@@ -1,18 +1,20 @@
 // Chains of a JavaScript thread that never rests, which threads of the ring's own take.
-import { existsSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { IoBackend, IoFile, Step } from "@stonewal/io";
 import type { Handle } from "@stonewal/io/addon";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { uring } from "../src/index.js";
 import type { RingHandle } from "../src/native.js";
 import { runChild } from "./support/child.js";
 import { faultAddon, faultCounts, faultyUring, setFaults, setLanes } from "./support/fault-addon.mjs";
 import { noLanes } from "./support/no-lanes.js";
 import { scratchRoot } from "./support/subject.js";
+import { withoutCall } from "./support/without-call.mjs";
 
 const BLOCK = 4096;
 const noAccounting = existsSync("/proc/thread-self/io")
@@ -155,6 +157,46 @@ test("where there can be no such thread the kernel does it", async ({ skip }) =>
   for (let byte = 1; byte <= 3; byte++) await io.submit([write(file, byte)]);
   expect(faultCounts()).toMatchObject({ applied: 2, inLanes: 0 });
   expect((await readFile(file.path))[0]).toBe(3);
+});
+
+describe("where a seccomp filter refuses a call that such a thread makes, and not the ring, the kernel does it", () => {
+  const faultAddonModule = new URL("./support/fault-addon.mjs", import.meta.url).href;
+  const body = `
+    const { faultCounts, faultyUring, setLanes } = await import(${JSON.stringify(faultAddonModule)});
+    const io = faultyUring();
+    setLanes(true);
+    const file = await io.open(directory + "/a", { access: "create", direct: true });
+    const arena = io.arena(BLOCK);
+    const write = (offset, durable) =>
+      ({ kind: "write", file, region: { arena, start: 0, length: BLOCK }, offset, durable });
+    const outcomes = [];
+    for (let byte = 1; byte <= 3; byte++) {
+      arena.bytes.fill(byte);
+      outcomes.push(await outcome(io.submit([write(0, true), write(BLOCK, false), { kind: "sync", file }])));
+    }
+    const bytes = await readFile(file.path);
+    report({ outcomes, inLanes: faultCounts().inLanes, blocks: [bytes[0], bytes[BLOCK]], length: bytes.length });
+  `;
+  const resolved = ["resolved", "resolved", "resolved"];
+  const written = { outcomes: resolved, blocks: [3, 3], length: 2 * BLOCK };
+  const [launcher = "", ...flags] = withoutCall("pwritev2", "EPERM");
+  const trial = spawnSync(launcher, [...flags, "true"], { encoding: "utf8" });
+  afterAll(() => rmSync(launcher));
+
+  beforeEach(({ skip }) => {
+    io = faultyUring();
+    if (noLanes !== undefined) skip(noLanes);
+    if (trial.status !== 0) skip(`no filter of system calls can be had here: ${trial.stderr.trim()}`);
+  });
+
+  test.for([
+    ["pwritev2", "EPERM"],
+    ["pwritev2", "ENOSYS"],
+    ["fdatasync", "EPERM"],
+  ] as const)("%s: %s", async ([call, errno]) => {
+    expect(await runChild(body)).toEqual({ ...written, inLanes: 3 });
+    expect(await runChild(body, { through: withoutCall(call, errno) })).toEqual({ ...written, inLanes: 0 });
+  });
 });
 
 test("a chain that comes while all of the threads have one goes to the kernel, and none waits for another", async ({

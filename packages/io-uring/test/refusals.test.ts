@@ -4,7 +4,7 @@ import { afterAll, expect, test } from "vitest";
 import { uring } from "../src/index.js";
 import { ringRefusal, type SystemFacts } from "../src/refusal.js";
 import { runChild } from "./support/child.js";
-import { withoutUring } from "./support/without-uring.mjs";
+import { withoutCall } from "./support/without-call.mjs";
 
 const OPEN = `
   let refusal;
@@ -12,11 +12,13 @@ const OPEN = `
   report(refusal ?? "opened");
 `;
 
-const launcher = withoutUring("EPERM")[0] as string;
+const launcher = withoutCall("io_uring_setup", "EPERM")[0] as string;
 afterAll(() => rmSync(launcher));
 
 test("a seccomp filter that refuses io_uring is IO_UNSUPPORTED, and the message says that it is a seccomp filter", async () => {
-  const refusal = await runChild<{ message: string }>(OPEN, { through: withoutUring("EPERM") });
+  const refusal = await runChild<{ message: string }>(OPEN, {
+    through: withoutCall("io_uring_setup", "EPERM"),
+  });
   expect(refusal).toMatchObject({
     name: "IoError",
     code: "IO_UNSUPPORTED",
@@ -28,7 +30,7 @@ test("a seccomp filter that refuses io_uring is IO_UNSUPPORTED, and the message 
 });
 
 test("a kernel without io_uring is IO_UNSUPPORTED, and the message says so", async () => {
-  const refusal = await runChild<object>(OPEN, { through: withoutUring("ENOSYS") });
+  const refusal = await runChild<object>(OPEN, { through: withoutCall("io_uring_setup", "ENOSYS") });
   expect(refusal).toMatchObject({
     code: "IO_UNSUPPORTED",
     errno: "ENOSYS",

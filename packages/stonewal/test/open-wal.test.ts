@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { SimDisk } from "@stonewal/io-sim";
 import { describe, expect, test } from "vitest";
-import { withoutUring } from "../../io-uring/test/support/without-uring.mjs";
+import { withoutCall } from "../../io-uring/test/support/without-call.mjs";
 import {
   backendChannel,
   backendNames,
@@ -103,7 +103,7 @@ describe("the back end", () => {
         await wal.close();
         const asked = await openWal({ dir: "log", io: "io-uring" }).catch(({ code }) => code);
         console.log(JSON.stringify({ lsn, name, seen, asked }));`;
-      const [launcher = "", ...flags] = withoutUring("EPERM");
+      const [launcher = "", ...flags] = withoutCall("io_uring_setup", "EPERM");
       const { stdout, stderr } = spawnSync(
         launcher,
         [...flags, process.execPath, "--input-type=module", "-e", program],

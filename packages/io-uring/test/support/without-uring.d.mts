@@ -1,1 +1,0 @@
-export function withoutUring(errno: "EPERM" | "ENOSYS"): string[];
