@@ -147,6 +147,7 @@ void InLane() {
 void SetLanes(bool always) {
   State& state = TheState();
   std::lock_guard<std::mutex> lock(state.mutex);
+  if (state.lanes == always) return;
   state.lanes = always;
   state.counts.in_lanes = 0;
 }

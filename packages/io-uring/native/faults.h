@@ -53,7 +53,7 @@ struct Counts {
   uint64_t applied;
   // Syncs of one open file that were handed to the kernel while another chain's sync of it was there.
   uint64_t overlapped;
-  // Runs that were given to a lane since SetLanes.
+  // Runs that were given to a lane since SetLanes changed something.
   uint64_t in_lanes;
 };
 Counts CountsSoFar();

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { IoBackend } from "@stonewal/io";
-import { conformanceTests } from "@stonewal/io/conformance";
+import { type ConformanceSubject, conformanceTests } from "@stonewal/io/conformance";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { uring } from "../src/index.js";
 import type { RingHandle } from "../src/native.js";
@@ -21,8 +21,12 @@ describe("the io_uring back end keeps every promise of IoBackend", () => {
 });
 
 /** As one test: all of the kit that can be run, of those kinds. */
-async function runKit(backend: () => IoBackend, kinds: RegExp): Promise<void> {
-  const tests = conformanceTests(await subject(backend)).filter(
+async function runKit(
+  backend: () => IoBackend,
+  kinds: RegExp,
+  module?: ConformanceSubject["module"],
+): Promise<void> {
+  const tests = conformanceTests(await subject(backend, module)).filter(
     (one) => kinds.test(one.name) && one.skipped === undefined,
   );
   if (tests.length === 0) throw new Error(`the kit has no test ${kinds}`);
@@ -43,15 +47,20 @@ test("with a queue of one request", { timeout: 120_000 }, () =>
   runKit(() => uring({ entries: 1 }), /^chain: /),
 );
 
+const LANES = { specifier: new URL("support/lane-uring.mjs", import.meta.url).href, factory: "laneUring" };
+
 describe("with threads of its own, as where JavaScript never rests", () => {
   beforeAll(() => setLanes(true));
   afterAll(() => setLanes(false));
   test.for(KINDS)("%s", { timeout: 120_000 }, async (kinds, { skip }) => {
     if (noLanes !== undefined) return skip(noLanes);
     const { inLanes } = faultCounts();
-    await runKit(() => faultyUring(), kinds);
+    await runKit(() => faultyUring(), kinds, LANES);
     expect(faultCounts().inLanes).toBeGreaterThan(inLanes);
   });
+  test.for([/^workers: /, /^process: /])("%s", { timeout: 120_000 }, (kinds, { skip }) =>
+    noLanes === undefined ? runKit(() => faultyUring(), kinds, LANES) : skip(noLanes),
+  );
 });
 
 /** A back end of a kernel that refuses what younger ones have. */

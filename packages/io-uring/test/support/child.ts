@@ -27,11 +27,15 @@ export interface ChildOptions {
   readonly flags?: readonly string[];
 }
 
-/**
- * Runs a program of ES module code in a process of its own, with `uring`, `directory`, `outcome` and `report(value)`;
- * resolves to the value that it reported.
- */
-export async function runChild<T>(body: string, options: ChildOptions = {}): Promise<T> {
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** Runs a program of ES module code in a process of its own, with `uring`, `directory`, `outcome` and `report(value)`. */
+export async function childEnd(body: string, options: ChildOptions = {}): Promise<Ended> {
   const { through = [], flags = [] } = options;
   const directory = options.directory ?? (await mkdtemp(join(scratchRoot, "stonewal-uring-")));
   try {
@@ -44,11 +48,17 @@ export async function runChild<T>(body: string, options: ChildOptions = {}): Pro
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (errors += chunk));
     const [code, signal] = await once(child, "close");
-    if (code !== 0) throw new Error(`the child ended with ${code ?? signal}:\n${output}${errors}`);
-    return JSON.parse(output) as T;
+    return { code, signal, output, errors };
   } finally {
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** As `childEnd`, of a program that ends well; resolves to the value that it reported. */
+export async function runChild<T>(body: string, options: ChildOptions = {}): Promise<T> {
+  const { code, signal, output, errors } = await childEnd(body, options);
+  if (code !== 0) throw new Error(`the child ended with ${code ?? signal}:\n${output}${errors}`);
+  return JSON.parse(output) as T;
 }
 
 /** In front of node: with that RLIMIT_FSIZE, a multiple of 512 bytes. POSIX counts in blocks of 512. */

@@ -9,8 +9,10 @@ import { faultCounts, setFaults } from "./fault-addon.mjs";
 /** Where the tests keep their files; set STONEWAL_TEST_DIR to try another file system. */
 export const scratchRoot = process.env.STONEWAL_TEST_DIR ?? tmpdir();
 
-/** A back end as the conformance kit sees it. */
-export async function subject(backend: () => IoBackend): Promise<ConformanceSubject> {
+const PUBLISHED = { specifier: import.meta.resolve("@stonewal/io-uring"), factory: uring.name };
+
+/** A back end as the conformance kit sees it; `module` is what other threads and processes use. */
+export async function subject(backend: () => IoBackend, module = PUBLISHED): Promise<ConformanceSubject> {
   const io = backend();
   const { direct } = await io.probe(scratchRoot);
   const checksum = io.checksum !== undefined;
@@ -19,7 +21,7 @@ export async function subject(backend: () => IoBackend): Promise<ConformanceSubj
     direct: direct !== undefined,
     checksum,
     now: true,
-    module: { specifier: import.meta.resolve("@stonewal/io-uring"), factory: uring.name },
+    module,
     faults: {
       arm(faults) {
         setFaults(faults.map(ruleOf).join(";"));
