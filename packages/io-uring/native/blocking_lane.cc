@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -18,7 +19,9 @@ namespace stonewal {
 
 namespace {
 
-// Before the kernel is asked again: it had no memory just then.
+// How often, and how far apart, the kernel is asked again: it had no memory just then.
+constexpr int kMessageTries = 100;
+
 void Pause() {
   const timespec pause = {0, 100 * 1000};
   nanosleep(&pause, nullptr);
@@ -65,7 +68,7 @@ bool BlockingLane::Ready(int ring, unsigned entries) {
   }
   if (state_ == State::kRefused) return false;
   const std::lock_guard<std::mutex> lock(mutex_);
-  return !working_;
+  return !working_ && !refused_;
 }
 
 bool BlockingLane::Start(unsigned entries) {
@@ -73,13 +76,14 @@ bool BlockingLane::Start(unsigned entries) {
   if (faults::Setup() != 0) return false;
 #endif
   if (!MakesCalls() || io_uring_queue_init(entries, &messages_, IORING_SETUP_CLAMP) != 0) return false;
+  bell_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   // The thread starts with this one's mask.
   sigset_t before;
   const sigset_t others = SignalsOfOthers();
   sigprocmask(SIG_BLOCK, &others, &before);
-  const bool started = Message() && uv_thread_create(&thread_, &BlockingLane::Main, this) == 0;
+  const bool started = bell_ >= 0 && Message() && uv_thread_create(&thread_, &BlockingLane::Main, this) == 0;
   sigprocmask(SIG_SETMASK, &before, nullptr);
-  if (!started) io_uring_queue_exit(&messages_);
+  if (!started) CloseDescriptors();
   return started;
 }
 
@@ -127,7 +131,12 @@ void BlockingLane::Stop() {
   }
   changed_.notify_one();
   uv_thread_join(&thread_);
+  CloseDescriptors();
+}
+
+void BlockingLane::CloseDescriptors() {
   io_uring_queue_exit(&messages_);
+  if (bell_ >= 0) close(bell_);
 }
 
 void BlockingLane::Main(void* data) {
@@ -175,8 +184,7 @@ void BlockingLane::Do(std::vector<Request>* run) {
   }
 }
 
-// One call for the run. Whoever waits may give the next one as soon as the last of them has arrived. They are sent until they
-// are taken: one was before the thread started, so what they may lack is memory.
+// One call for the run. Whoever waits may give the next one as soon as the last of them has arrived.
 void BlockingLane::Report(const std::vector<Request>& run) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -184,9 +192,17 @@ void BlockingLane::Report(const std::vector<Request>& run) {
   }
   std::vector<const Request*> left;
   for (const Request& request : run) left.push_back(&request);
+  int tries = 0;
+  const auto again = [&tries] {
+    Pause();
+    return ++tries < kMessageTries;
+  };
   while (!left.empty()) {
     unsigned sent = 0;
     for (const Request* request : left) {
+#ifdef STONEWAL_FAULTS
+      if (faults::Message() != 0) continue;
+#endif
       io_uring_sqe* const message = io_uring_get_sqe(&messages_);
       if (message == nullptr) break;
       io_uring_prep_msg_ring(message, target_, static_cast<uint32_t>(request->result), request->id, 0);
@@ -195,22 +211,44 @@ void BlockingLane::Report(const std::vector<Request>& run) {
     }
     for (unsigned taken = 0; taken < sent;) {
       const int result = io_uring_submit(&messages_);
-      if (result <= 0) Pause();
-      taken += static_cast<unsigned>(std::max(result, 0));
+      if (result > 0) {
+        taken += static_cast<unsigned>(result);
+      } else if (!again()) {
+        return LeaveToFetch(left);
+      }
     }
-    bool refused = false;
+    // They were done in the call that took them: there is nothing to wait for.
     for (; sent > 0; sent--) {
       io_uring_cqe* completion;
       while (io_uring_wait_cqe(&messages_, &completion) != 0) Pause();
-      if (completion->res < 0) {
-        refused = true;
-      } else {
-        left.erase(std::find(left.begin(), left.end(), io_uring_cqe_get_data(completion)));
-      }
+      if (completion->res >= 0) left.erase(std::find(left.begin(), left.end(), io_uring_cqe_get_data(completion)));
       io_uring_cqe_seen(&messages_, completion);
     }
-    if (refused) Pause();
+    if (!left.empty() && !again()) return LeaveToFetch(left);
   }
+}
+
+// One message was taken before the thread started, so what they lack is memory, or a filter came later that refuses them. Whoever
+// waits is told another way, by a descriptor that the ring itself watches.
+void BlockingLane::LeaveToFetch(const std::vector<const Request*>& results) {
+  std::vector<Request> meanwhile;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    refused_ = true;
+    meanwhile.swap(run_);
+  }
+  Do(&meanwhile);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    to_fetch_ = std::move(meanwhile);
+    for (const Request* result : results) to_fetch_.push_back(*result);
+  }
+  eventfd_write(bell_, 1);
+}
+
+std::vector<BlockingLane::Request> BlockingLane::Fetch() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(to_fetch_, {});
 }
 
 }  // namespace stonewal

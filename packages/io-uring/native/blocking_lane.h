@@ -26,6 +26,8 @@ namespace stonewal {
 
 // user_data of a completion that tells nothing.
 constexpr uint64_t kNobody = UINT64_MAX;
+// Of one that tells only that a lane may have results which have to be fetched.
+constexpr uint64_t kBell = UINT64_MAX - 1;
 
 class BlockingLane {
  public:
@@ -60,20 +62,30 @@ class BlockingLane {
   // Returns when the thread has ended. Nothing may be given that has not come back.
   void Stop();
 
+  // Readable from when there is something to fetch, once: the kernel refused a message for good, and the lane is never ready
+  // again. Of what is fetched some may have arrived as well.
+  int bell() const { return bell_; }
+  std::vector<Request> Fetch();
+  // Whether the ring hears the bell.
+  bool watched = false;
+
  private:
   enum class State { kNotStarted, kRunning, kRefused };
 
   static void Main(void* lane);
   bool Start(unsigned entries);
   bool Message();
+  void CloseDescriptors();
   bool Next(std::vector<Request>* run);
   bool Cancelled();
   void KeepOff(int processor);
   void Do(std::vector<Request>* run);
   void Report(const std::vector<Request>& run);
+  void LeaveToFetch(const std::vector<const Request*>& results);
 
   State state_ = State::kNotStarted;
   int target_ = -1;
+  int bell_ = -1;
   // For messages to the target; the thread's own once it runs.
   io_uring messages_ = {};
   uv_thread_t thread_ = {};
@@ -88,6 +100,8 @@ class BlockingLane {
   std::vector<Request> run_;
   // From when a run is given until it is about to be reported.
   bool working_ = false;
+  bool refused_ = false;
+  std::vector<Request> to_fetch_;
   bool cancelled_ = false;
   bool stopping_ = false;
 };

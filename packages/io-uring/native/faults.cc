@@ -21,7 +21,7 @@ namespace faults {
 
 namespace {
 
-enum Call : unsigned { kWrite = 1, kSync = 2, kRead = 4, kEnter = 8, kSetup = 16, kRegister = 32 };
+enum Call : unsigned { kWrite = 1, kSync = 2, kRead = 4, kEnter = 8, kSetup = 16, kRegister = 32, kMessage = 64 };
 
 struct Rule {
   unsigned calls = 0;
@@ -66,7 +66,8 @@ bool ParseRule(const std::string& text, Rule* rule) {
   }
   if (parts.size() != 4) return false;
   const std::pair<const char*, Call> calls[] = {{"write", kWrite}, {"sync", kSync},   {"read", kRead},
-                                                {"enter", kEnter}, {"setup", kSetup}, {"register", kRegister}};
+                                                {"enter", kEnter}, {"setup", kSetup}, {"register", kRegister},
+                                                {"message", kMessage}};
   for (const auto& [name, call] : calls) {
     if (parts[0] == name) rule->calls = call;
   }
@@ -245,6 +246,7 @@ int ErrorOf(const Effect& effect) { return effect.kind == Effect::kError ? stati
 
 int Setup() { return ErrorOf(DecideCall(kSetup)); }
 int Register() { return ErrorOf(DecideCall(kRegister)); }
+int Message() { return ErrorOf(DecideCall(kMessage)); }
 
 bool Enter(io_uring* ring, int* result) {
   const Effect effect = DecideCall(kEnter);

@@ -5,6 +5,7 @@
 //   call    write, sync, read: requests that do so to a file (a durable write is both a write and a sync)
 //           enter: the submission of a chain
 //           setup, register: the making of a ring, and of its tables of files and buffers; only with an error
+//           message: a lane's telling of a result; with an error, whichever it is
 //   path    part of the file's path; empty: every file
 //   when    n: the n-th matching request that the kernel really starts, from 1; n+: that and every later one; n-m
 //   effect  EIO, ENOSPC, EINTR, EAGAIN, ...  the request is not done, and comes back with it
@@ -74,6 +75,7 @@ bool Enter(io_uring* ring, int* result);
 // The error, as a positive number, that the call is to fail with; 0: it is made.
 int Setup();
 int Register();
+int Message();
 
 #endif
 

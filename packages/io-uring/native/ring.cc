@@ -1,6 +1,7 @@
 #include "ring.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -243,8 +244,9 @@ uint32_t PartOf(const Piece& piece, const Step& step, const faults::Effect& effe
 
 bool Ring::GiveToLane(Chain* chain) {
   if (!takes_messages_) return false;
-  const auto lane = std::find_if(lanes_.begin(), lanes_.end(),
-                                 [&](BlockingLane& one) { return one.Ready(descriptor(), entries_); });
+  const auto lane = std::find_if(lanes_.begin(), lanes_.end(), [&](BlockingLane& one) {
+    return one.Ready(descriptor(), entries_) && (one.watched || Watch(&one));
+  });
   if (lane == lanes_.end()) return false;
   const auto& run = chain->run();
   std::vector<BlockingLane::Request> requests;
@@ -381,25 +383,50 @@ size_t Ring::Submit(int* error) {
   return pieces;
 }
 
+// Once is enough: its bell rings once at most.
+bool Ring::Watch(BlockingLane* lane) {
+  io_uring_sqe* const request = io_uring_get_sqe(&ring_);
+  if (request == nullptr) return false;
+  io_uring_prep_poll_add(request, lane->bell(), POLLIN);
+  io_uring_sqe_set_data64(request, kBell);
+  int result;
+  do {
+    result = io_uring_submit(&ring_);
+  } while (result == -EINTR);
+  lane->watched = result > 0;
+  if (!lane->watched) Withdraw(1);
+  return lane->watched;
+}
+
 void Ring::Reap(std::vector<Chain*>* back) {
   io_uring_cqe* completion;
   while (io_uring_peek_cqe(&ring_, &completion) == 0) {
     const uint64_t id = io_uring_cqe_get_data64(completion);
     const int32_t result = completion->res;
     io_uring_cqe_seen(&ring_, completion);
-    const uint32_t index = static_cast<uint32_t>(id);
-    if (id == kNobody || index >= slots_.size()) continue;
-    Slot& slot = slots_[index];
-    if (slot.chain == nullptr || slot.generation != static_cast<uint32_t>(id >> 32)) continue;
-    Chain* const chain = slot.chain;
-    Piece& piece = chain->run()[slot.piece];
-    piece.result = result;
-#ifdef STONEWAL_FAULTS
-    piece.result = faults::Completed(*chain, slot.piece, result);
-#endif
-    FreeSlot(index);
-    if (--chain->outstanding == 0) back->push_back(chain);
+    if (id != kBell) {
+      Complete(id, result, back);
+      continue;
+    }
+    for (BlockingLane& lane : lanes_) {
+      for (const BlockingLane::Request& request : lane.Fetch()) Complete(request.id, request.result, back);
+    }
   }
+}
+
+void Ring::Complete(uint64_t id, int32_t result, std::vector<Chain*>* back) {
+  const uint32_t index = static_cast<uint32_t>(id);
+  if (id == kNobody || index >= slots_.size()) return;
+  Slot& slot = slots_[index];
+  if (slot.chain == nullptr || slot.generation != static_cast<uint32_t>(id >> 32)) return;
+  Chain* const chain = slot.chain;
+  Piece& piece = chain->run()[slot.piece];
+  piece.result = result;
+#ifdef STONEWAL_FAULTS
+  piece.result = faults::Completed(*chain, slot.piece, result);
+#endif
+  FreeSlot(index);
+  if (--chain->outstanding == 0) back->push_back(chain);
 }
 
 void Ring::CancelAll() {
@@ -414,6 +441,10 @@ void Ring::CancelAll() {
   do {
     result = io_uring_submit(&ring_);
   } while (result == -EINTR);
+  // It was cancelled as well.
+  for (BlockingLane& lane : lanes_) {
+    if (lane.watched) Watch(&lane);
+  }
 #endif
 }
 

@@ -88,6 +88,8 @@ class Ring {
 #endif
   int Enter();
   void Withdraw(unsigned requests);
+  bool Watch(BlockingLane* lane);
+  void Complete(uint64_t id, int32_t result, std::vector<Chain*>* back);
 
   io_uring ring_ = {};
   bool open_ = false;

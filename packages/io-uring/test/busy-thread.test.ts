@@ -269,9 +269,10 @@ test("a worker that is terminated with chains there takes nothing with it, and l
   expect({ lanes, left }).toEqual({ lanes: 0, left: 0 });
 });
 
-test("a ring that ends waits for the call that such a thread has made, and no other is begun", async ({
-  skip,
-}) => {
+test.for([
+  ["a ring that ends waits for the call that such a thread has made, and no other is begun", ""],
+  ["and also where the kernel does not take what the thread has to tell", ";message::1+:ENOMEM"],
+] as const)("%s", async ([, rule], { skip }) => {
   io = faultyUring();
   if (noLanes !== undefined) return skip(noLanes);
   const path = join(directory, "a");
@@ -284,7 +285,7 @@ test("a ring that ends waits for the call that such a thread has made, and no ot
   );
   const { bytes } = io.arena(2 * BLOCK);
   bytes.fill(1);
-  setFaults("write:/a:1:delay=300");
+  setFaults(`write:/a:1:delay=300${rule}`);
   const [writeTo0, writeTo1] = [
     [1, 0, BLOCK, 0],
     [1, 0, BLOCK, BLOCK],
@@ -302,4 +303,57 @@ test("a ring that ends waits for the call that such a thread has made, and no ot
   expect([...(await readFile(path))]).toEqual(new Array(BLOCK).fill(1));
   expect(faultCounts().inLanes).toBe(1);
   expect(told).toBe(false);
+});
+
+describe("where the kernel does not take what such a thread has to tell", () => {
+  beforeEach(({ skip }) => {
+    io = faultyUring();
+    if (noLanes !== undefined) skip(noLanes);
+    setLanes(true);
+  });
+
+  test("at first, it is told later, and the thread is used again", async () => {
+    const file = await create("a");
+    setFaults("message::1-40:ENOMEM");
+    for (let byte = 1; byte <= 3; byte++) await io.submit([write(file, byte)]);
+    expect(faultCounts()).toMatchObject({ applied: 40, inLanes: 3 });
+    expect(await lanes("comm")).toHaveLength(1);
+    expect((await readFile(file.path))[0]).toBe(3);
+  });
+
+  test("for good, it is told nevertheless, and chains go to the kernel from then on", async () => {
+    const [a, b] = [await create("a"), await create("b")];
+    setFaults("message::2+:ENOMEM");
+    await io.submit([write(a, 1), write(b, 1)]);
+    io.now?.submit([write(a, 2), write(b, 2)]);
+    expect(faultCounts().inLanes).toBe(2);
+    await io.submit([write(a, 3), write(b, 3)]);
+    expect(faultCounts().inLanes, "both threads are given up").toBe(2);
+    for (const file of [a, b]) expect((await readFile(file.path))[0]).toBe(3);
+  });
+
+  test("for good, a failure is told as one", async () => {
+    const [a, b] = [await create("a"), await create("b")];
+    setFaults("write:/a:1:EIO;message::1+:ENOMEM");
+    await expect(io.submit([write(a, 1), write(b, 1)])).rejects.toMatchObject({ errno: "EIO", step: 0 });
+    expect(faultCounts().inLanes).toBe(1);
+    expect((await readFile(b.path))[0]).toBe(0);
+  });
+
+  test("for good, a chain that it is given meanwhile is made and told too", async () => {
+    let meanwhile = 0;
+    for (let round = 0; round < 40 && meanwhile < 3; round++) {
+      const [a, b] = [await create(`a${round}`), await create(`b${round}`)];
+      setFaults("message::1+:ENOMEM");
+      const first = io.submit([write(a, 1)]);
+      for (const from = performance.now(); performance.now() < from + (round % 8); );
+      await Promise.all([first, io.submit([write(b, 1)])]);
+      for (const file of [a, b]) expect((await readFile(file.path))[0]).toBe(1);
+      // The second one has none yet.
+      if ((await lanes("comm")).length === 1) meanwhile += 1;
+      await io.close();
+      io = faultyUring();
+    }
+    expect(meanwhile).toBeGreaterThan(0);
+  });
 });
