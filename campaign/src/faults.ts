@@ -77,12 +77,16 @@ export function isLie({ effect }: FaultRule): boolean {
   return effect === "lost" || effect === "misdirected" || effect === "rot" || effect === "stale";
 }
 
+/** Above it the device doesn't lie: the whole directory may be gone then, and nothing is left that could say so. */
+const IN_THE_LOG = /^\/log(\/|$)/;
+
 const LIES: readonly ((random: Random) => FaultRule)[] = [
   (random) => ({ operation: "write", effect: "lost", nth: 1 + random.below(80) }),
   (random) => ({ operation: "write", effect: "misdirected", nth: 1 + random.below(80) }),
   (random) => ({ operation: "write", effect: "rot", nth: 1 + random.below(80) }),
   (random) => ({
     operation: random.pick(["sync", "syncDirectory"]),
+    path: IN_THE_LOG,
     effect: "lost",
     nth: 1 + random.below(20),
   }),
