@@ -59,7 +59,7 @@ export interface ReadResult {
 export class DiskFile {
   readonly #io: IoBackend;
   readonly #file: IoFile;
-  readonly #overlay: OverlayImage[] = [];
+  #overlay: readonly OverlayImage[] = [];
   /** Length in bytes when it was opened. */
   readonly size: number;
 
@@ -73,9 +73,9 @@ export class DiskFile {
     return this.#file.path;
   }
 
-  /** From now on `image` is read in place of what the file holds there. */
+  /** From now on `image` is read in place of what the file holds there, and of an earlier image of that place. */
   overlay(image: OverlayImage): void {
-    this.#overlay.push(image);
+    this.#overlay = [...this.#overlay.filter(({ offset }) => offset !== image.offset), image];
   }
 
   arena(bytes: number): Arena {

@@ -24,7 +24,8 @@ export interface FeedChunk extends FrameChunk {
 }
 
 interface OpenSegment {
-  readonly ref: SegmentRef;
+  /** As the view has it: it may learn of images that stand in for frames of it. */
+  ref: SegmentRef;
   readonly file: DiskFile;
   readonly scanner: FrameScanner;
 }
@@ -77,7 +78,12 @@ export class FrameFeed {
         if (open === undefined) await this.#lookAgain();
         continue;
       }
-      const { scanner, ref } = open;
+      const { scanner } = open;
+      const ref = refs[index]!;
+      if (ref !== open.ref) {
+        for (const image of ref.overlay ?? []) open.file.overlay(image);
+        open.ref = ref;
+      }
       const next = refs[index + 1];
       if (next !== undefined && scanner.position.frameNumber > next.preamble.previousFrameNumber) {
         if (this.#delivered > next.preamble.previousLsn) throw this.#cutAway(next.preamble.previousLsn);

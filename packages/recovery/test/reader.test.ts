@@ -11,7 +11,7 @@ import {
   replayBatches,
   verifyLog,
 } from "../src/index.js";
-import { BLOCK, type BuiltFrame, DIRECTORY, LogBuilder, payload } from "./log-builder.js";
+import { BLOCK, type BuiltFrame, DIRECTORY, LogBuilder, payload, protect } from "./log-builder.js";
 import { codeOf, collect, errorOf, sequence, text, ticking } from "./outcome.js";
 
 async function readerOf(log: LogBuilder, disk = new SimDisk()): Promise<LogReader> {
@@ -343,6 +343,34 @@ describe("beside a writer", () => {
     await reader.refresh();
     expect(reader.lastLsn()).toBe(2);
   });
+
+  it.each(["wal", "dwb"] as const)(
+    "when it is killed with a frame in its double-write buffer alone, a follower gets that too (ack: %s)",
+    async (ack) => {
+      const disk = new SimDisk();
+      disk.plant(`${DIRECTORY}/lock`, new Uint8Array());
+      const log = new LogBuilder();
+      log.open(ack, await protect(disk.mount(), []));
+      log.frame(["r1"]);
+      log.frame([], { kind: "idle" });
+      log.setAnchor();
+      const writer = new FakeWriter(log, disk);
+      await writer.lock();
+      const reader = await writer.reader();
+      const follower = reader.follow();
+      expect(text((await follower.next()).value!)).toBe("r1");
+      for (const record of ["r2", "r3"]) {
+        const next = ticking(disk, follower.next());
+        await protect(writer.io, [log.frame([record], { lost: true })]);
+        await writer.release();
+        expect(text((await next).value!)).toBe(record);
+        await writer.lock();
+        await reader.refresh();
+      }
+      await follower.return?.();
+      await reader.close();
+    },
+  );
 
   it("a frame that is half written is not damage, and not delivered", async () => {
     const writer = new FakeWriter(begun());
