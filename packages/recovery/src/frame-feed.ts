@@ -46,6 +46,8 @@ export class FrameFeed {
   readonly #keys: SegmentKeys;
   #open: OpenSegment | undefined;
   #delivered: number;
+  /** Sequence of the segment that was entered last. */
+  #entered: number | undefined;
 
   constructor(io: IoBackend, view: LogView, options: FeedOptions) {
     this.#io = io;
@@ -74,7 +76,7 @@ export class FrameFeed {
       if (open === undefined || index === -1) {
         if (++looks > LOOKS) throw this.#vanished();
         await this.#leave();
-        this.#explainGap(refs, open?.ref);
+        this.#explainGap(refs);
         if (open === undefined) await this.#lookAgain();
         continue;
       }
@@ -130,8 +132,9 @@ export class FrameFeed {
 
   /** Of several segments that start at or before the LSN the last one holds it. Throws if that has been freed since it was asked for. */
   #startOf(refs: readonly SegmentRef[]): SegmentRef | undefined {
+    this.#refuseCut(refs);
     const start = refs.findLast((ref) => ref.preamble.firstLsn <= this.#delivered + 1);
-    if (start === undefined && this.#delivered >= 0) this.#explainGap(refs, undefined);
+    if (start === undefined && this.#delivered >= 0) this.#explainGap(refs);
     return start ?? refs[0];
   }
 
@@ -155,6 +158,7 @@ export class FrameFeed {
     const options = { checksum: io.checksum, unpacker, keep, chunkBytes, ahead: true };
     const scanner = new FrameScanner(file, identityOf(ref.preamble, file), startOf(ref.preamble), options);
     this.#open = { ref, file, scanner };
+    this.#entered = ref.sequence;
     return this.#open;
   }
 
@@ -174,19 +178,21 @@ export class FrameFeed {
   }
 
   /** The segment that was being read is no part of the log any more. Throws unless the log goes on right behind what was delivered. */
-  #explainGap(refs: readonly SegmentRef[], left: SegmentRef | undefined): void {
-    const after = left && refs.find((ref) => ref.sequence > left.sequence);
-    const cutHere =
-      after !== undefined && left !== undefined && after.preamble.previousSequence < left.sequence;
-    if (cutHere) {
-      // Said before anything else: what the cut kept may have been freed since.
-      if (after.preamble.previousLsn < this.#delivered) throw this.#cutAway(after.preamble.previousLsn);
-      if (refs.some((ref) => ref.sequence === after.preamble.previousSequence)) return;
-    }
+  #explainGap(refs: readonly SegmentRef[]): void {
+    // Said before anything else: what the cut kept may have been freed since.
+    this.#refuseCut(refs);
     const first = refs[0];
     if (first !== undefined && first.preamble.firstLsn > this.#delivered + 1) {
       throw trimmed(this.#delivered + 1, Math.max(this.#view.trimLsn(), first.preamble.firstLsn - 1));
     }
+  }
+
+  /** Throws where a later segment than the one that was being read gives LSNs again that have been delivered. */
+  #refuseCut(refs: readonly SegmentRef[]): void {
+    const entered = this.#entered ?? Number.MAX_SAFE_INTEGER;
+    const later = refs.filter(({ sequence }) => sequence > entered);
+    const kept = Math.min(...later.map(({ preamble }) => preamble.previousLsn));
+    if (kept < this.#delivered) throw this.#cutAway(kept);
   }
 
   #pause(): Promise<void> {

@@ -45,6 +45,18 @@ test("a follower hears of a cut behind it, also when what the cut kept has been 
   await wal.close();
 });
 
+test("a follower hears of a cut in the segment that it was reading, also when that has been freed since", async () => {
+  const wal = await openOn(makeDisk(), { dwb: "off" });
+  for (let i = 1; i <= 10; i += 1) await wal.commit({ payload: bytes(`old${i}`) });
+  const follower = wal.follow();
+  for (let i = 0; i < 10; i += 1) await follower.next();
+  await wal.truncateAfter(8);
+  for (let i = 9; i <= 12; i += 1) await wal.commit({ payload: bytes(`new${i}`) });
+  await wal.checkpoint(8);
+  await expect(follower.next()).rejects.toMatchObject({ code: "WAL_CUT_AWAY" });
+  await wal.close();
+});
+
 test("a follower holds back what it has not read, up to the bound", async () => {
   const disk = makeDisk();
   const wal = await openOn(disk, { dwb: "off" });
