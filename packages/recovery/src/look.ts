@@ -1,4 +1,6 @@
 import { LOCK_NAME } from "@stonewal/record";
+import { readAnchor } from "./copies.js";
+import { listLog } from "./directory.js";
 import { type Examination, examine } from "./examine.js";
 import { missingLog } from "./missing-log.js";
 import type { LogLocation, Tip } from "./model.js";
@@ -37,8 +39,9 @@ export async function look(options: LookOptions): Promise<Sight> {
     const live = await io.isLocked(lockPath);
     const found = await examine({ ...options, live });
     const last = looks >= LOOKS;
-    // A writer that came while we looked may have written what nobody has synced.
-    if (!live && (await io.isLocked(lockPath)) && !last) {
+    // A writer that came while we looked may have written what nobody has synced; and where something seems to be wrong, it may be what one did
+    // that has gone again.
+    if (!live && !last && ((await io.isLocked(lockPath)) || (await hasMoved(found)))) {
       found?.keys.destroy();
       continue;
     }
@@ -57,4 +60,14 @@ export async function look(options: LookOptions): Promise<Sight> {
       io.clock.after(PAUSE_MS, resolve, true);
     });
   }
+}
+
+/** Whether a writer has opened and closed a log in which something seems to be wrong, since it was examined. */
+async function hasMoved(found: Examination | undefined): Promise<boolean> {
+  if (found === undefined || (found.problems.length === 0 && found.repairable.length === 0)) return false;
+  const { io, access, directory, listing, anchorFile } = found;
+  const names = (await listLog(io, directory))?.segments.map(({ name }) => name);
+  const { anchor } = await readAnchor({ ...access, settle: false }, anchorFile.path);
+  const then = listing.segments.map(({ name }) => name);
+  return names?.join() !== then.join() || anchor?.generation !== anchorFile.anchor?.generation;
 }
