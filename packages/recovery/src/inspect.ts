@@ -1,10 +1,11 @@
 import { frameRouting, paddedFrameBytes } from "@stonewal/record";
-import { hex } from "./directory.js";
+import { hex, listLog } from "./directory.js";
+import { RecoveryError } from "./errors.js";
 import type { Examination } from "./examine.js";
 import { FrameFeed } from "./frame-feed.js";
 import { look } from "./look.js";
-import type { InspectedFrame, InspectedSegment, InspectReport, VerifyOptions } from "./model.js";
-import { viewOf } from "./segment-refs.js";
+import type { InspectedFrame, InspectedSegment, InspectReport, SegmentRef, VerifyOptions } from "./model.js";
+import { refsOf, viewOf } from "./segment-refs.js";
 import { verdictOn } from "./verify.js";
 
 /** What `verifyLog` finds, and what lies where. Rejects as that does. */
@@ -52,10 +53,36 @@ function inspected({ walked, end, lastLsn, sums }: Examination["segments"][numbe
   };
 }
 
+/** Those that a writer frees while they are listed, or cuts away, are left out: they count no more. */
 async function* frames(found: Examination): AsyncGenerator<InspectedFrame, void, undefined> {
-  if (found.segments.length === 0) return;
+  let seen = 0;
+  for (let refs: readonly SegmentRef[] = refsOf(found); refs.length > 0; ) {
+    try {
+      for await (const frame of framesOf(found, refs)) {
+        if (frame.frameNumber <= seen) continue;
+        seen = frame.frameNumber;
+        yield frame;
+      }
+      return;
+    } catch (error) {
+      const left = await stillThere(found, refs);
+      if (!(error instanceof RecoveryError) || left.length === refs.length) throw error;
+      refs = left;
+    }
+  }
+}
+
+async function stillThere(found: Examination, refs: readonly SegmentRef[]): Promise<readonly SegmentRef[]> {
+  const files = (await listLog(found.io, found.directory))?.segments ?? [];
+  return refs.filter(({ path }) => files.some((file) => file.path === path));
+}
+
+async function* framesOf(
+  found: Examination,
+  refs: readonly SegmentRef[],
+): AsyncGenerator<InspectedFrame, void, undefined> {
   const { frameNumber } = found.position;
-  const view = viewOf(found, false);
+  const view = { ...viewOf(found, false), segments: () => refs };
   const feed = new FrameFeed(found.io, view, { from: 0, direct: found.access.direct, unpack: false });
   try {
     for (let chunk = await feed.next(frameNumber - 1); chunk; chunk = await feed.next(frameNumber - 1)) {

@@ -3,6 +3,7 @@ import { SimDisk } from "@stonewal/io-sim";
 import { encodeAnchor, REQUIRED_TYPE } from "@stonewal/record";
 import { describe, expect, it } from "vitest";
 import {
+  inspectLog,
   type LogReader,
   type LogView,
   locate,
@@ -529,6 +530,26 @@ describe("beside a writer", () => {
     expect(reader.trimLsn()).toBe(1);
     expect(await collect(reader.replay(), text)).toEqual(["r2"]);
     expect(() => reader.replay({ from: 1 })).toThrow(expect.objectContaining({ code: "WAL_TRIMMED" }));
+  });
+
+  it("frames of segments that it frees, or recycles, while they are listed are left out", async () => {
+    const writer = new FakeWriter(long(20));
+    await writer.lock();
+    const { io, disk, log } = writer;
+    const { frameList } = await inspectLog({ io: disk.mount(), directory: DIRECTORY });
+    const [first, second, third, fourth] = log.segments.map(({ path }) => path);
+    await io.unlink(first!);
+    const seen: number[] = [];
+    const listing = (async () => {
+      for await (const { sequence, frameNumber } of frameList()) {
+        seen.push(frameNumber);
+        if (sequence !== 3 || seen.at(-1) !== 9) continue;
+        disk.corrupt(third!, 131_072, new Uint8Array(4 * BLOCK));
+        for (const path of [second!, third!, fourth!]) await io.unlink(path);
+      }
+    })();
+    await ticking(disk, listing);
+    expect(seen).toEqual([5, 6, 7, 8, 9, 10, 11, 12, 17, 18, 19, 20, 21]);
   });
 
   it("a segment that it recycles under a replay is trimmed, not damaged", async () => {
