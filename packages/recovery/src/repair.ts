@@ -12,7 +12,9 @@ import type { Tear } from "./classify.js";
 import { readAnchor } from "./copies.js";
 import { listLog } from "./directory.js";
 import { type DiskAccess, openDisk, SMALLEST_BLOCK } from "./disk.js";
+import { RecoveryError } from "./errors.js";
 import { type Examination, examine, refuseProblems } from "./examine.js";
+import { look } from "./look.js";
 import type { RecoveredLog, RecoverOptions, RecoveryReport, SavedAside } from "./model.js";
 import { placeOf, reportOf, superfluous } from "./report.js";
 
@@ -57,13 +59,22 @@ async function repaired(found: Examination): Promise<RecoveredLog> {
   return recovered(found, anchor, removed, aside);
 }
 
-/** What `recoverLog` would do, changing nothing. `undefined` where there is no log. */
+/**
+ * What `recoverLog` would do, changing nothing. `undefined` where there is no log. Beside a running writer: what is damaged, and not what
+ * that has in flight.
+ */
 export async function planRecovery(options: RecoverOptions): Promise<RecoveryReport | undefined> {
-  const found = await examine({ ...options, live: false });
-  if (found === undefined) return undefined;
+  const sight = await look(options).catch((error: unknown) => {
+    if (error instanceof RecoveryError && error.code === "WAL_NOT_FOUND") return undefined;
+    throw error;
+  });
+  if (sight === undefined) return undefined;
+  const { found, live } = sight;
   found.keys.destroy();
   refuseProblems(found);
-  return reportOf(found, superfluous(found, await spareSizes(found)), undefined);
+  if (!live) return reportOf(found, superfluous(found, await spareSizes(found)), undefined);
+  const restores = found.restores.filter((restore) => !found.unfinished.includes(restore));
+  return reportOf({ ...found, restores, interrupted: [], tear: undefined }, [], undefined);
 }
 
 const PIECE_BYTES = 1 << 20;
@@ -262,7 +273,12 @@ async function spareSizes(found: Examination): Promise<ReadonlyMap<string, numbe
   const sizes = new Map<string, number>();
   for (const spare of found.listing.spares) {
     if (spare.unfinished) continue;
-    const file = await found.io.open(spare.path, { access: "read" });
+    const file = await found.io.open(spare.path, { access: "read" }).catch((error: unknown) => {
+      // A writer has come meanwhile, and used it.
+      if (error instanceof IoError && error.code === "IO_NOT_FOUND") return undefined;
+      throw error;
+    });
+    if (file === undefined) continue;
     try {
       sizes.set(spare.name, await file.size());
     } finally {

@@ -8,6 +8,7 @@ import {
   type LogView,
   locate,
   openReader,
+  planRecovery,
   replay,
   replayBatches,
   verifyLog,
@@ -515,6 +516,23 @@ describe("beside a writer", () => {
     writer.disk.corrupt(writer.log.current.path, frame.offset, frame.bytes.subarray(0, BLOCK));
     const found = await verifyLog({ io: writer.disk.mount(), directory: DIRECTORY });
     expect(found).toMatchObject({ tornTail: false, tail: undefined, corruption: [], records: 0 });
+  });
+
+  it("nor planned to be put right, and nothing is synced to plan it", async () => {
+    const writer = new FakeWriter(begun());
+    await writer.lock();
+    const { disk, log } = writer;
+    const half = log.frame([payload("x".repeat(9000))]);
+    disk.corrupt(log.current.path, half.offset, half.bytes.subarray(0, BLOCK));
+    disk.plant(`${DIRECTORY}/spare-00000000000000000001.new`, new Uint8Array(BLOCK));
+    const io = disk.mount();
+    const from = disk.trace.length;
+    const plan = () => ticking(disk, planRecovery({ io, directory: DIRECTORY }));
+    expect(await plan()).toMatchObject({ records: 1, repaired: [], tornTail: undefined, removed: [] });
+    expect(disk.trace.slice(from).filter((line) => /sync/i.test(line))).toEqual([]);
+    writer.idle();
+    setTimeout(() => writer.write(half), 5);
+    expect(await plan()).toMatchObject({ records: 2, repaired: [] });
   });
 
   it("segments that it frees are trimmed, not missing: a replay that has begun says so, and a new one begins behind them", async () => {
