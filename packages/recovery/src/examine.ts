@@ -4,6 +4,7 @@ import type { FrameUnpacker } from "@stonewal/record";
 import { ANCHOR_NAME, DWB_NAME, type FrameHeader, frameTag, NO_TAG, type OpenBody } from "@stonewal/record";
 import { judgeAnchor } from "./anchor-state.js";
 import { authenticate } from "./authenticate.js";
+import { lastLsnUpTo, readBeginnings } from "./beginnings.js";
 import { judgeEnd, type Tear } from "./classify.js";
 import { type AnchorFile, readAnchor } from "./copies.js";
 import { type Listing, listLog, type SegmentFile, sameBytes } from "./directory.js";
@@ -135,7 +136,11 @@ async function examineLog(options: ExamineOptions, keys: SegmentKeys): Promise<E
   const dwb = await readCopies(io, dwbPath, access.settle);
   signal?.throwIfAborted();
 
-  const scanned = await scanRun(access, walk, { dwb, keys, trimLsn, signal, atLeast: options.atLeast });
+  const scanned = await withoutCut(
+    await scanRun(access, walk, { dwb, keys, trimLsn, signal, atLeast: options.atLeast }),
+    walk,
+    { access, listing },
+  );
   const { segments, position, lastFrame, lastOpen, durable } = scanned;
   durable.raise(anchorFile.anchor?.watermark ?? 0);
   // Where a file ends too early, what a scan finds missing in it is only the consequence.
@@ -373,6 +378,27 @@ async function scanRun(
     tipTag,
     heldTag,
   };
+}
+
+/** Behind the readable part of a damaged log lies what may have cut it shorter: what that took away is no part of it. */
+async function withoutCut(
+  scanned: ScannedRun,
+  walk: Walk,
+  { access, listing }: { readonly access: DiskAccess; readonly listing: Listing },
+): Promise<ScannedRun> {
+  const last = scanned.segments.at(-1)?.walked;
+  if (last === undefined || walk.problems.length + scanned.problems.length === 0) return scanned;
+  const { sequence } = last.file;
+  const files = listing.segments.filter((file) => file.sequence > sequence);
+  const lastLsn = lastLsnUpTo(sequence, await readBeginnings(access, files, last.preamble.logId));
+  const { position } = scanned;
+  if (lastLsn >= position.nextLsn - 1) return scanned;
+  const segments = scanned.segments.map((segment) => {
+    const least = segment.walked.preamble.firstLsn - 1;
+    return { ...segment, lastLsn: Math.max(least, Math.min(segment.lastLsn, lastLsn)) };
+  });
+  const nextLsn = Math.max(lastLsn + 1, scanned.firstLsn);
+  return { ...scanned, segments, position: { ...position, nextLsn } };
 }
 
 /**

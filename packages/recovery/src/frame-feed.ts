@@ -97,7 +97,9 @@ export class FrameFeed {
       const bound = Math.min(limit, home, next?.preamble.previousFrameNumber ?? limit);
       const chunk = await scanner.next(bound);
       if (chunk !== undefined) {
-        const lastLsn = next?.preamble.previousLsn ?? Number.MAX_SAFE_INTEGER;
+        const readable =
+          this.#view.damage?.() === undefined ? Number.MAX_SAFE_INTEGER : this.#view.durable().lsn;
+        const lastLsn = Math.min(next?.preamble.previousLsn ?? Number.MAX_SAFE_INTEGER, readable);
         const last = chunk.frames.at(-1)!.header;
         this.#delivered = Math.max(this.#delivered, Math.min(last.nextLsn - 1, lastLsn));
         return { ...chunk, segment: ref, lastLsn };

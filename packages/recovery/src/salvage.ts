@@ -62,9 +62,15 @@ class Tally {
     const known = found.problems.map((problem) => problem.details.lastLsn ?? 0);
     const lastLsn = Math.max(found.anchorFile.anchor?.durableLsn ?? 0, ...known);
     const firstLsn = this.next!;
+    const newest = found.listing.segments.at(-1)?.sequence ?? 0;
     if (lastLsn >= firstLsn) this.#missing.push({ firstLsn, lastLsn });
     else if (
-      found.problems.some(({ details }) => details.lastLsn === undefined && details.firstLsn === firstLsn)
+      found.problems.some(
+        ({ details }) =>
+          details.lastLsn === undefined &&
+          // Nobody knows what a segment held that is gone from the end.
+          (details.firstLsn === firstLsn || (details.sequence ?? 0) > newest),
+      )
     ) {
       this.#missing.push({ firstLsn, lastLsn: undefined });
     }

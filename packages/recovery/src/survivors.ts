@@ -1,4 +1,3 @@
-import { IoError } from "@stonewal/io";
 import {
   FRAME_HEADER_BYTES,
   FRAMES_START,
@@ -11,7 +10,7 @@ import {
   type Preamble,
   paddedFrameBytes,
 } from "@stonewal/record";
-import { readPreambles } from "./copies.js";
+import { lastLsnUpTo, readBeginnings } from "./beginnings.js";
 import type { SegmentFile } from "./directory.js";
 import { type DiskFile, openDisk } from "./disk.js";
 import { framesIn, headersIn } from "./dwb-copies.js";
@@ -30,6 +29,8 @@ interface Place {
   readonly nextLsn: number | undefined;
   /** What the segment that follows says about its end: behind it nothing exists. */
   readonly end: Pick<Preamble, "previousFrameNumber" | "previousLsn"> | undefined;
+  /** What is behind it has been cut away, as far as anything that is left says so. */
+  readonly lastLsn: number;
 }
 
 /** An intact frame in the double-write buffer. */
@@ -46,7 +47,7 @@ const EVERYTHING = { previousFrameNumber: Number.MAX_SAFE_INTEGER, previousLsn: 
  * an interrupted write is nobody's. Of the double-write buffer only what is chained to a frame of the log counts.
  */
 export async function* survivors(found: Examination): AsyncGenerator<LogRecord[], void, undefined> {
-  const logId = logIdOf(found);
+  const logId = await logIdOf(found);
   if (logId === undefined) return;
   const places = await placesBehind(found, logId);
   const copies = copiesBehind(found, logId);
@@ -68,8 +69,7 @@ export async function* survivors(found: Examination): AsyncGenerator<LogRecord[]
     try {
       for await (const { records, checksum } of inPlace(found, place, disk, here, chain)) {
         chain = checksum;
-        const lastLsn = (place.end ?? EVERYTHING).previousLsn;
-        yield records.filter((record) => record.lsn <= lastLsn);
+        yield records.filter((record) => record.lsn <= place.lastLsn);
       }
     } finally {
       await disk.close();
@@ -203,37 +203,22 @@ function copiesBehind(found: Examination, logId: Uint8Array): Copy[] {
 async function placesBehind(found: Examination, logId: Uint8Array): Promise<Map<number, Place>> {
   const last = found.segments.at(-1)?.walked.file.sequence ?? 0;
   const places = new Map<number, Place>();
-  const preambles = new Map<number, Preamble>();
   const files = found.listing.segments.filter((file) => file.sequence >= last);
-  const sizes = new Map<number, number>();
-  for (const file of files) {
-    try {
-      const disk = await openDisk(found.access, file.path);
-      try {
-        sizes.set(file.sequence, disk.size);
-        const copies = await readPreambles(disk);
-        const preamble = copies.map((copy) => copy.value).find((value) => value?.sequence === file.sequence);
-        if (preamble !== undefined) preambles.set(file.sequence, preamble);
-      } finally {
-        await disk.close();
-      }
-    } catch (error) {
-      if (!(error instanceof IoError && error.code === "IO_NOT_FOUND")) throw error;
-    }
-  }
-  for (const file of files) {
-    const size = sizes.get(file.sequence);
-    if (size === undefined) continue;
-    const cut = [...preambles.values()].some(
+  const beginnings = await readBeginnings(found.access, files, logId);
+  const preambles = beginnings.flatMap(({ preamble }) => preamble ?? []);
+  for (const { file, size, preamble } of beginnings) {
+    const cut = preambles.some(
       ({ sequence, previousSequence }) => previousSequence < file.sequence && file.sequence < sequence,
     );
     // A segment that is missing can't be told from one that is cut away, but what names it can.
-    if (cut && preambles.has(file.sequence)) continue;
-    const preamble = preambles.get(file.sequence);
+    if (cut && preamble !== undefined) continue;
+    // Of several files that claim to be a segment the one counts that says so itself.
+    if (places.has(file.sequence) && preamble?.firstLsn !== file.firstLsn) continue;
     const blockBytes = preamble?.blockBytes ?? blockBytesOf(found);
     const segmentBytes = Math.min(preamble?.segmentBytes ?? size, Math.floor(size / blockBytes) * blockBytes);
     const here = file.sequence === last && found.segments.length > 0;
-    const after = [...preambles.values()].find(({ previousSequence }) => previousSequence === file.sequence);
+    // One before the last that names it may have been cut away.
+    const after = preambles.findLast(({ previousSequence }) => previousSequence === file.sequence);
     places.set(file.sequence, {
       file,
       identity: {
@@ -247,6 +232,7 @@ async function placesBehind(found: Examination, logId: Uint8Array): Promise<Map<
       from: here ? found.position.offset : FRAMES_START,
       nextLsn: here ? found.position.nextLsn : preamble?.firstLsn,
       end: after,
+      lastLsn: lastLsnUpTo(file.sequence, beginnings),
     });
   }
   return places;
@@ -257,10 +243,13 @@ function blockBytesOf(found: Examination): number {
 }
 
 /** The log's id, from whatever still says it. */
-function logIdOf(found: Examination): Uint8Array | undefined {
+async function logIdOf(found: Examination): Promise<Uint8Array | undefined> {
   const stated = found.segments.at(-1)?.walked.preamble.logId ?? found.anchorFile.anchor?.logId;
-  if (stated !== undefined || found.dwb === undefined) return stated;
-  for (const image of found.dwb) {
+  if (stated !== undefined) return stated;
+  const segments = await readBeginnings(found.access, found.listing.segments, undefined);
+  const newest = segments.findLast(({ preamble }) => preamble !== undefined)?.preamble;
+  if (newest !== undefined) return newest.logId;
+  for (const image of found.dwb ?? []) {
     if (image.stored.length >= FRAME_HEADER_BYTES) return image.stored.slice(32, 48);
   }
   return undefined;

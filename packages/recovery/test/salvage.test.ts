@@ -1,8 +1,9 @@
 import { SimDisk } from "@stonewal/io-sim";
+import { segmentName } from "@stonewal/record";
 import { describe, expect, it } from "vitest";
-import { salvage } from "../src/index.js";
+import { openReader, salvage } from "../src/index.js";
 import { BLOCK, DIRECTORY, LogBuilder, payload, protect } from "./log-builder.js";
-import { codeOf, collect, snapshot, text } from "./outcome.js";
+import { codeOf, collect, snapshot, text, verdicts } from "./outcome.js";
 
 /** Every intact record of a damaged log, and nothing that is not one. */
 
@@ -168,6 +169,92 @@ describe("salvage", () => {
     });
     const { records } = await salvaged(disk);
     expect(records).toEqual(["3:r3", "4:r4", "5:r5", "6:r6", "7:r7", "8:n8"]);
+  });
+
+  /** r1 to r5, of which r3 to r5 were written a second time. */
+  function cutLog(change?: (log: LogBuilder) => void): { log: LogBuilder; disk: SimDisk } {
+    const log = new LogBuilder({ blocks: 8 });
+    log.open();
+    for (const record of ["r1", "r2", "old3", "old4"]) log.frame([record]);
+    change?.(log);
+    log.cut(2);
+    for (const record of ["r3", "r4", "r5"]) log.frame([record]);
+    log.setAnchor();
+    const disk = new SimDisk();
+    log.plant(disk);
+    return { log, disk };
+  }
+
+  function damagePreamble(disk: SimDisk, path: string): void {
+    for (const offset of [20, 65_536 + 20]) disk.corrupt(path, offset, Uint8Array.of(0xff, 0xee));
+  }
+
+  it.each([
+    ["in the segment before", undefined],
+    [
+      "in one before that",
+      (log: LogBuilder) => {
+        log.roll();
+        log.frame(["old5"]);
+      },
+    ],
+  ])("takes nothing that was cut away, %s, though the preamble that says so is lost", async (_, change) => {
+    const { log, disk } = cutLog(change);
+    damagePreamble(disk, log.current.path);
+    const { records, report } = await salvaged(disk);
+    expect(records).toEqual([1, 2, 3, 4, 5].map((n) => `${n}:r${n}`));
+    expect(report.missing).toEqual([]);
+    expect(await verdicts(disk)).toEqual({ code: "WAL_CORRUPT", records: ["r1", "r2"], exit: 1 });
+    const reader = await openReader({ io: disk.mount(), directory: DIRECTORY, damaged: "prefix" });
+    const followed: string[] = [];
+    const following = (async () => {
+      for await (const record of reader.follow()) followed.push(text(record));
+    })();
+    expect(await codeOf(following)).toBe("WAL_CORRUPT");
+    expect(followed).toEqual(["r1", "r2"]);
+    await reader.close();
+  });
+
+  it("takes nothing that was cut away, though a segment that was cut away too is still there", async () => {
+    const { log, disk } = cutLog((log) => {
+      log.roll();
+      log.frame(["old5"]);
+    });
+    disk.corrupt(log.segments[0]!.path, log.frames[1]!.offset + 20, Uint8Array.of(0xff, 0xee));
+    const { records } = await salvaged(disk);
+    expect(records).toEqual([1, 2, 3, 4, 5].map((n) => `${n}:r${n}`));
+  });
+
+  it("needs neither the anchor nor the first segment", async () => {
+    const { log, disk } = build();
+    const io = disk.mount();
+    await io.unlink(log.segments[0]!.path);
+    await io.unlink(`${DIRECTORY}/anchor`);
+    await io.syncDirectory(DIRECTORY);
+    const { records, report } = await salvaged(disk);
+    expect(records).toEqual(["7:r7", "8:r8"]);
+    expect(report.missing).toEqual([{ firstLsn: 1, lastLsn: 6 }]);
+  });
+
+  it.each([1, 99])("is not misled by another file of a segment's number (LSN %i)", async (firstLsn) => {
+    const { disk } = build();
+    disk.plant(`${DIRECTORY}/${segmentName(2, firstLsn)}`, new Uint8Array(200_000));
+    expect((await salvaged(disk)).records).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `${n}:r${n}`));
+  });
+
+  it("says that the newest segment is missing, though all before it came out of a damaged one", async () => {
+    const { log, disk } = build((log) => {
+      log.roll();
+      log.setAnchor();
+      log.frame(["r9"]);
+    });
+    damagePreamble(disk, log.segments[1]!.path);
+    const io = disk.mount();
+    await io.unlink(log.current.path);
+    await io.syncDirectory(DIRECTORY);
+    const { records, report } = await salvaged(disk);
+    expect(records).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `${n}:r${n}`));
+    expect(report.missing).toEqual([{ firstLsn: 9, lastLsn: undefined }]);
   });
 
   it("is not to be had where there is no log", async () => {
