@@ -1,5 +1,5 @@
 import { IoError } from "@stonewal/io";
-import { FRAMES_START, type Preamble } from "@stonewal/record";
+import { type Anchor, FRAMES_START, type Preamble } from "@stonewal/record";
 import { readPreambles } from "./copies.js";
 import { type SegmentFile, sameBytes } from "./directory.js";
 import { type DiskAccess, openDisk, SMALLEST_BLOCK } from "./disk.js";
@@ -63,8 +63,15 @@ async function readBeginning(
 /**
  * The last LSN that may count in the segments up to `sequence`. When a later one got its name, the log went on behind what that begins with,
  * and whatever it leaves behind of higher LSNs had been cut away: so that holds whether or not that segment has been cut away itself since.
+ * Of one that is gone the anchor, written when it had its name, knows no more than an LSN which it does not begin behind.
  */
-export function lastLsnUpTo(sequence: number, beginnings: readonly Beginning[]): number {
+export function lastLsnUpTo(
+  sequence: number,
+  beginnings: readonly Beginning[],
+  anchor: Anchor | undefined,
+): number {
   const later = beginnings.filter(({ file }) => file.sequence > sequence);
-  return Math.min(...later.map(({ firstLsn }) => firstLsn ?? Number.MAX_SAFE_INTEGER)) - 1;
+  const stated = later.map(({ firstLsn }) => (firstLsn ?? Number.MAX_SAFE_INTEGER) - 1);
+  if (anchor !== undefined && anchor.sequence > sequence) stated.push(anchor.durableLsn);
+  return Math.min(Number.MAX_SAFE_INTEGER, ...stated);
 }

@@ -1,7 +1,15 @@
 import type { DwbImages } from "@stonewal/dwb";
 import { type IoBackend, IoError } from "@stonewal/io";
 import type { FrameUnpacker } from "@stonewal/record";
-import { ANCHOR_NAME, DWB_NAME, type FrameHeader, frameTag, NO_TAG, type OpenBody } from "@stonewal/record";
+import {
+  ANCHOR_NAME,
+  type Anchor,
+  DWB_NAME,
+  type FrameHeader,
+  frameTag,
+  NO_TAG,
+  type OpenBody,
+} from "@stonewal/record";
 import { judgeAnchor } from "./anchor-state.js";
 import { authenticate } from "./authenticate.js";
 import { lastLsnUpTo, readBeginnings } from "./beginnings.js";
@@ -139,7 +147,7 @@ async function examineLog(options: ExamineOptions, keys: SegmentKeys): Promise<E
   const scanned = await withoutCut(
     await scanRun(access, walk, { dwb, keys, trimLsn, signal, atLeast: options.atLeast }),
     walk,
-    { access, listing },
+    { access, listing, anchor: anchorFile.anchor },
   );
   const { segments, position, lastFrame, lastOpen, durable } = scanned;
   durable.raise(anchorFile.anchor?.watermark ?? 0);
@@ -384,13 +392,18 @@ async function scanRun(
 async function withoutCut(
   scanned: ScannedRun,
   walk: Walk,
-  { access, listing }: { readonly access: DiskAccess; readonly listing: Listing },
+  {
+    access,
+    listing,
+    anchor,
+  }: { readonly access: DiskAccess; readonly listing: Listing; readonly anchor: Anchor | undefined },
 ): Promise<ScannedRun> {
   const last = scanned.segments.at(-1)?.walked;
   if (last === undefined || walk.problems.length + scanned.problems.length === 0) return scanned;
   const { sequence } = last.file;
   const files = listing.segments.filter((file) => file.sequence > sequence);
-  const lastLsn = lastLsnUpTo(sequence, await readBeginnings(access, files, last.preamble.logId));
+  const beginnings = await readBeginnings(access, files, last.preamble.logId);
+  const lastLsn = lastLsnUpTo(sequence, beginnings, anchor);
   const { position } = scanned;
   if (lastLsn >= position.nextLsn - 1) return scanned;
   const segments = scanned.segments.map((segment) => {

@@ -34,6 +34,7 @@ class Tally {
   #lastLsn: number | undefined;
   readonly #missing: { firstLsn: number; lastLsn: number | undefined }[] = [];
   #corruption: SalvageReport["corruption"] = [];
+  #knownLsn = 0;
 
   get next(): number | undefined {
     return this.#lastLsn === undefined ? undefined : this.#lastLsn + 1;
@@ -43,6 +44,7 @@ class Tally {
     this.#records = 0;
     this.#firstLsn = undefined;
     this.#missing.length = 0;
+    this.#knownLsn = 0;
     this.#lastLsn = found.firstLsn - 1;
     this.#corruption = verdictOn(found, live).corruption;
   }
@@ -58,20 +60,24 @@ class Tally {
     return true;
   }
 
+  /** That it had been durable. */
+  know(lsn: number): void {
+    this.#knownLsn = Math.max(this.#knownLsn, lsn);
+  }
+
   end(found: Examination): void {
-    const known = found.problems.map((problem) => problem.details.lastLsn ?? 0);
-    const lastLsn = Math.max(found.anchorFile.anchor?.durableLsn ?? 0, ...known);
+    const { problems, listing, anchorFile } = found;
+    const stated = problems.map(({ details }) => details.lastLsn ?? 0);
+    const lastLsn = Math.max(this.#knownLsn, anchorFile.anchor?.durableLsn ?? 0, ...stated);
     const firstLsn = this.next!;
-    const newest = found.listing.segments.at(-1)?.sequence ?? 0;
-    if (lastLsn >= firstLsn) this.#missing.push({ firstLsn, lastLsn });
-    else if (
-      found.problems.some(
-        ({ details }) =>
-          details.lastLsn === undefined &&
-          // Nobody knows what a segment held that is gone from the end.
-          (details.firstLsn === firstLsn || (details.sequence ?? 0) > newest),
-      )
-    ) {
+    const openEnded = problems
+      .map(({ details }) => details)
+      .filter((details) => details.lastLsn === undefined);
+    const newest = listing.segments.at(-1)?.sequence ?? 0;
+    // Nobody knows what a segment held that is gone from the end.
+    const newestMissing = openEnded.some(({ sequence }) => sequence !== undefined && sequence > newest);
+    if (lastLsn >= firstLsn && !newestMissing) this.#missing.push({ firstLsn, lastLsn });
+    else if (newestMissing || openEnded.some((details) => details.firstLsn === firstLsn)) {
       this.#missing.push({ firstLsn, lastLsn: undefined });
     }
   }
@@ -96,7 +102,7 @@ async function* records(options: LogLocation, tally: Tally): AsyncGenerator<Salv
       for (const record of batch) if (tally.add(record.lsn)) yield { record, originalLsn: record.lsn };
     }
     if (found.problems.length > 0) {
-      for await (const batch of survivors(found)) {
+      for await (const batch of survivors(found, (lsn) => tally.know(lsn))) {
         for (const record of batch) if (tally.add(record.lsn)) yield { record, originalLsn: record.lsn };
       }
       tally.end(found);

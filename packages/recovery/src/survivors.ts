@@ -10,7 +10,7 @@ import {
   type Preamble,
   paddedFrameBytes,
 } from "@stonewal/record";
-import { lastLsnUpTo, readBeginnings } from "./beginnings.js";
+import { type Beginning, lastLsnUpTo, readBeginnings } from "./beginnings.js";
 import type { SegmentFile } from "./directory.js";
 import { type DiskFile, openDisk } from "./disk.js";
 import { framesIn, headersIn } from "./dwb-copies.js";
@@ -29,8 +29,6 @@ interface Place {
   readonly nextLsn: number | undefined;
   /** What the segment that follows says about its end: behind it nothing exists. */
   readonly end: Pick<Preamble, "previousFrameNumber" | "previousLsn"> | undefined;
-  /** What is behind it has been cut away, as far as anything that is left says so. */
-  readonly lastLsn: number;
 }
 
 /** An intact frame in the double-write buffer. */
@@ -44,32 +42,44 @@ const EVERYTHING = { previousFrameNumber: Number.MAX_SAFE_INTEGER, previousLsn: 
 /**
  * The records behind the readable part of a damaged log that are intact beyond doubt, in the order of their frames. A frame
  * that is damaged in part gives its intact records only where something later shows that it had been durable: half of
- * an interrupted write is nobody's. Of the double-write buffer only what is chained to a frame of the log counts.
+ * an interrupted write is nobody's. Of the double-write buffer only what is chained to a frame of the log counts. `known` is told of LSNs
+ * which had been durable, whether or not there is anything left of their records.
  */
-export async function* survivors(found: Examination): AsyncGenerator<LogRecord[], void, undefined> {
+export async function* survivors(
+  found: Examination,
+  known: (lsn: number) => void,
+): AsyncGenerator<LogRecord[], void, undefined> {
   const logId = await logIdOf(found);
   if (logId === undefined) return;
-  const places = await placesBehind(found, logId);
+  const last = found.segments.at(-1)?.walked.file.sequence ?? 0;
+  const files = found.listing.segments.filter((file) => file.sequence >= last);
+  const beginnings = await readBeginnings(found.access, files, logId);
+  const places = placesBehind(found, logId, beginnings);
   const copies = copiesBehind(found, logId);
   const sequences = new Set([...places.keys(), ...copies.map(({ header }) => header.sequence)]);
   let chain = found.position.chain;
   for (const sequence of [...sequences].sort((a, b) => a - b)) {
     const here = copies.filter(({ header }) => header.sequence === sequence);
     const place = places.get(sequence);
+    const lastLsn = lastLsnUpTo(sequence, beginnings, found.anchorFile.anchor);
+    const counts = (record: LogRecord) => record.lsn <= lastLsn;
     if (place === undefined) {
+      if (isCutAway(sequence, beginnings)) continue;
       for (const copy of here) {
         // There may be several of one frame, and some that were never part of the log.
         if (copy.header.chain !== chain) continue;
         chain = copy.header.checksum;
-        yield await unpacked(found, copy.bytes, copy.header, isEncrypted(found));
+        const records = await unpacked(found, copy.bytes, copy.header, isEncrypted(found));
+        yield records.filter(counts);
       }
       continue;
     }
     const disk = await openDisk(found.access, place.file.path);
     try {
-      for await (const { records, checksum } of inPlace(found, place, disk, here, chain)) {
+      const knownHere = (lsn: number) => known(Math.min(lsn, lastLsn));
+      for await (const { records, checksum } of inPlace(found, place, disk, here, chain, knownHere)) {
         chain = checksum;
-        yield records.filter((record) => record.lsn <= place.lastLsn);
+        yield records.filter(counts);
       }
     } finally {
       await disk.close();
@@ -89,6 +99,7 @@ async function* inPlace(
   disk: DiskFile,
   copies: readonly Copy[],
   before: bigint,
+  known: (lsn: number) => void,
 ): AsyncGenerator<Fragment, void, undefined> {
   const { blockBytes } = place.identity;
   const end = place.end ?? EVERYTHING;
@@ -102,6 +113,10 @@ async function* inPlace(
       ? []
       : headersIn(found.dwb, place.identity.logId).map((header) => header.watermark)),
   );
+  for (const { frameNumber, watermark, firstLsn, nextLsn } of headers) {
+    if (frameNumber < proven) known(nextLsn - 1);
+    else if (frameNumber === watermark) known(firstLsn - 1);
+  }
   let chain = before;
   let offset = place.from;
   let { nextLsn } = place;
@@ -200,18 +215,25 @@ function copiesBehind(found: Examination, logId: Uint8Array): Copy[] {
   return copies.sort((a, b) => a.header.frameNumber - b.header.frameNumber);
 }
 
-async function placesBehind(found: Examination, logId: Uint8Array): Promise<Map<number, Place>> {
+/** Whether a later segment follows on an earlier one than this. */
+function isCutAway(sequence: number, beginnings: readonly Beginning[]): boolean {
+  return beginnings.some(
+    ({ preamble }) =>
+      preamble !== undefined && preamble.previousSequence < sequence && sequence < preamble.sequence,
+  );
+}
+
+function placesBehind(
+  found: Examination,
+  logId: Uint8Array,
+  beginnings: readonly Beginning[],
+): Map<number, Place> {
   const last = found.segments.at(-1)?.walked.file.sequence ?? 0;
   const places = new Map<number, Place>();
-  const files = found.listing.segments.filter((file) => file.sequence >= last);
-  const beginnings = await readBeginnings(found.access, files, logId);
   const preambles = beginnings.flatMap(({ preamble }) => preamble ?? []);
   for (const { file, size, preamble } of beginnings) {
-    const cut = preambles.some(
-      ({ sequence, previousSequence }) => previousSequence < file.sequence && file.sequence < sequence,
-    );
     // A segment that is missing can't be told from one that is cut away, but what names it can.
-    if (cut && preamble !== undefined) continue;
+    if (preamble !== undefined && isCutAway(file.sequence, beginnings)) continue;
     // Of several files that claim to be a segment the one counts that says so itself.
     if (places.has(file.sequence) && preamble?.firstLsn !== file.firstLsn) continue;
     const blockBytes = preamble?.blockBytes ?? blockBytesOf(found);
@@ -232,7 +254,6 @@ async function placesBehind(found: Examination, logId: Uint8Array): Promise<Map<
       from: here ? found.position.offset : FRAMES_START,
       nextLsn: here ? found.position.nextLsn : preamble?.firstLsn,
       end: after,
-      lastLsn: lastLsnUpTo(file.sequence, beginnings),
     });
   }
   return places;

@@ -225,6 +225,50 @@ describe("salvage", () => {
     expect(records).toEqual([1, 2, 3, 4, 5].map((n) => `${n}:r${n}`));
   });
 
+  it("takes nothing that was cut away out of the double-write buffer", async () => {
+    const { log, disk } = cutLog((log) => {
+      log.roll();
+      log.frame(["old5"]);
+    });
+    const io = disk.mount();
+    await protect(io, log.frames.slice(0, 6));
+    await io.unlink(log.segments[1]!.path);
+    await io.syncDirectory(DIRECTORY);
+    damagePreamble(disk, log.segments[0]!.path);
+    const { records } = await salvaged(disk);
+    expect(records).toEqual([1, 2, 3, 4, 5].map((n) => `${n}:r${n}`));
+  });
+
+  it("takes nothing that the anchor knows was cut away, though the segment that says so is gone", async () => {
+    const { log, disk } = build((log) => {
+      log.cut(6);
+      log.setAnchor();
+      log.frame(["new7"]);
+    });
+    const io = disk.mount();
+    await io.unlink(log.current.path);
+    await io.syncDirectory(DIRECTORY);
+    const { records, report } = await salvaged(disk);
+    expect(records).toEqual([1, 2, 3, 4, 5, 6].map((n) => `${n}:r${n}`));
+    expect(report.missing).toEqual([{ firstLsn: 7, lastLsn: undefined }]);
+    expect(await verdicts(disk)).toMatchObject({ code: "WAL_MISSING_SEGMENT" });
+  });
+
+  it("says what is missing at the end, if anything left bears witness of it", async () => {
+    const { log, disk } = build((log) => log.frame([], { kind: "idle" }));
+    const io = disk.mount();
+    await io.unlink(log.segments[0]!.path);
+    await io.unlink(`${DIRECTORY}/anchor`);
+    await io.syncDirectory(DIRECTORY);
+    disk.corrupt(log.segments[1]!.path, log.frames[5]!.offset, new Uint8Array(BLOCK));
+    const { records, report } = await salvaged(disk);
+    expect(records).toEqual(["7:r7"]);
+    expect(report.missing).toEqual([
+      { firstLsn: 1, lastLsn: 6 },
+      { firstLsn: 8, lastLsn: 8 },
+    ]);
+  });
+
   it("needs neither the anchor nor the first segment", async () => {
     const { log, disk } = build();
     const io = disk.mount();
