@@ -27,6 +27,8 @@ export interface SalvageLogReport extends SalvageReport {
 }
 
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
+/** Memory of records that are not written yet, whatever the writer would take: that has to have room for the largest record. */
+const UNWRITTEN_BYTES = 16 * 1024 * 1024;
 
 /**
  * Copies every intact record of a damaged log, in order, into a new log, and says what is missing. The damaged log is only read. With keys
@@ -91,6 +93,7 @@ class SalvageTarget {
   readonly #segmentBytes: number;
   readonly #encryption: EncryptionOptions | undefined;
   #wal: Wal | undefined;
+  #unwritten = 0;
 
   constructor(
     io: IoBackend,
@@ -124,6 +127,11 @@ class SalvageTarget {
   async add({ record, originalLsn }: SalvagedRecord): Promise<number> {
     this.#wal ??= await this.#create(originalLsn);
     const wal = this.#wal;
+    this.#unwritten += record.encoded.length;
+    if (this.#unwritten > UNWRITTEN_BYTES) {
+      await wal.sync();
+      this.#unwritten = record.encoded.length;
+    }
     for (;;) {
       try {
         return wal.appendEncoded(record.encoded);

@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import type { IoBackend } from "@stonewal/io";
+import { pwrite } from "@stonewal/io-pwrite";
 import { describe, expect, test } from "vitest";
-import { type InspectedFrame, inspect, openReader, openWal } from "../src/index.js";
+import { type InspectedFrame, inspect, openReader, openWal, salvageLog } from "../src/index.js";
 import { ok, run } from "./support/cli.js";
 import { bytesAt, flip, overwrite, scratch, segments, snapshot } from "./support/files.js";
 import { bytes, closedLog, commitLines, crashImage, line, printed, SMALL } from "./support/logs.js";
@@ -233,4 +235,38 @@ test("what was salvaged goes on: appending to the new log loses nothing", async 
   await commitLines(wal, 1);
   await wal.close();
   expect((await ok(["cat", to])).toString()).toBe(`${printed(4)}${line(5)}\n`);
+});
+
+test("a salvage keeps no more than a part of a segment in memory, however large that is", async () => {
+  const dir = join(scratch(), "log");
+  const to = join(scratch(), "new");
+  const wal = await openWal({
+    dir,
+    dwb: "off",
+    segmentBytes: 128 * 1024 * 1024,
+    bufferBytes: 128 * 1024 * 1024,
+  });
+  const payload = new Uint8Array(60_000);
+  await wal.commitBatch(Array.from({ length: 1000 }, () => ({ payload })));
+  await wal.close();
+  const back = pwrite();
+  let asked = 0;
+  const io: IoBackend = new Proxy(back, {
+    get(target, name) {
+      if (name === "arena") {
+        return (size: number) => {
+          asked += size;
+          return target.arena(size);
+        };
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+  await salvageLog({ dir, io });
+  const forReading = asked;
+  asked = 0;
+  expect((await salvageLog({ dir, to, io })).records).toBe(1000);
+  expect(asked - forReading).toBeLessThan(32 * 1024 * 1024);
+  await back.close();
 });
