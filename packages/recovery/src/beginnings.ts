@@ -72,6 +72,14 @@ export function lastLsnUpTo(
 ): number {
   const later = beginnings.filter(({ file }) => file.sequence > sequence);
   const stated = later.map(({ firstLsn }) => (firstLsn ?? Number.MAX_SAFE_INTEGER) - 1);
-  if (anchor !== undefined && anchor.sequence > sequence) stated.push(anchor.durableLsn);
+  // One that does not call all frames before durable is not of that time.
+  const frames = beginnings.map(({ preamble }) => preamble?.firstFrameNumber ?? 0);
+  if (
+    anchor !== undefined &&
+    anchor.sequence > sequence &&
+    frames.every((first) => first <= anchor.watermark)
+  ) {
+    stated.push(anchor.durableLsn);
+  }
   return Math.min(Number.MAX_SAFE_INTEGER, ...stated);
 }

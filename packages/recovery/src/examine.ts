@@ -401,7 +401,7 @@ async function withoutCut(
   const last = scanned.segments.at(-1)?.walked;
   if (last === undefined || walk.problems.length + scanned.problems.length === 0) return scanned;
   const { sequence } = last.file;
-  const files = listing.segments.filter((file) => file.sequence > sequence);
+  const files = listing.segments.filter((file) => file.sequence >= sequence);
   const beginnings = await readBeginnings(access, files, last.preamble.logId);
   const lastLsn = lastLsnUpTo(sequence, beginnings, anchor);
   const { position } = scanned;
