@@ -186,6 +186,9 @@ async function examineLog(options: ExamineOptions, keys: SegmentKeys): Promise<E
       lastFrame,
       lastOpen,
       closedCleanly,
+    }).catch((error: unknown) => {
+      if (!(error instanceof IoError && error.code === "IO_NOT_FOUND")) throw error;
+      return { problems: [vanished(segments.at(-1)!.walked)], repairable: [], tear: undefined };
     });
     problems.push(...verdict.problems);
     repairable.push(...verdict.repairable);
@@ -317,12 +320,7 @@ async function scanRun(
       throw error;
     });
     if (disk === undefined) {
-      const details = { file: file.path, sequence: file.sequence, firstLsn: preamble.firstLsn };
-      problems.push({
-        code: "WAL_MISSING_SEGMENT",
-        message: `${file.name} vanished while it was read`,
-        details,
-      });
+      problems.push(vanished(walked));
       break;
     }
     const identity = identityOf(preamble, disk);
@@ -505,6 +503,12 @@ function problemAt(
     ...lost,
   };
   return { code, message: `${file.name} at ${offset}: ${what}`, details };
+}
+
+/** Beside a writer a segment may be freed while it is read. */
+function vanished({ file, preamble: { firstLsn } }: WalkedSegment): Problem {
+  const details = { file: file.path, sequence: file.sequence, firstLsn };
+  return { code: "WAL_MISSING_SEGMENT", message: `${file.name} vanished while it was read`, details };
 }
 
 /** Whether there must be zeros behind the end of a segment: never was anything there. */

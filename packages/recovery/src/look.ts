@@ -39,8 +39,8 @@ export async function look(options: LookOptions): Promise<Sight> {
     const live = await io.isLocked(lockPath);
     const found = await examine({ ...options, live });
     const last = looks >= LOOKS;
-    // A writer that came while we looked may have written what nobody has synced; and where something seems to be wrong, it may be what one did
-    // that has gone again.
+    // A writer that came while we looked may have written what nobody has synced; and what seems to be wrong, or left behind, may be what one
+    // did that has gone again.
     if (!live && !last && ((await io.isLocked(lockPath)) || (await hasMoved(found)))) {
       found?.keys.destroy();
       continue;
@@ -62,9 +62,9 @@ export async function look(options: LookOptions): Promise<Sight> {
   }
 }
 
-/** Whether a writer has opened and closed a log in which something seems to be wrong, since it was examined. */
+/** Whether a writer has opened and closed the log since it was examined. */
 async function hasMoved(found: Examination | undefined): Promise<boolean> {
-  if (found === undefined || (found.problems.length === 0 && found.repairable.length === 0)) return false;
+  if (found === undefined) return false;
   const { io, access, directory, listing, anchorFile } = found;
   const names = (await listLog(io, directory))?.segments.map(({ name }) => name);
   const { anchor } = await readAnchor({ ...access, settle: false }, anchorFile.path);

@@ -19,12 +19,13 @@ export function tornTailOf(found: Examination): TornTail | undefined {
   };
 }
 
-/** Names of files that belong to the log no more, and that opening for writing removes. */
+/** Names of files that belong to the log no more, and that opening for writing removes. A spare without a size is there no more. */
 export function superfluous(found: Examination, spareBytes: ReadonlyMap<string, number>): string[] {
   const segmentBytes = found.segments.at(-1)?.walked.preamble.segmentBytes;
-  const spares = found.listing.spares.filter(
-    (spare) => spare.unfinished || spareBytes.get(spare.name) !== segmentBytes,
-  );
+  const spares = found.listing.spares.filter(({ name, unfinished }) => {
+    const bytes = spareBytes.get(name);
+    return unfinished || (bytes !== undefined && bytes !== segmentBytes);
+  });
   return [...found.walk.voids, ...spares].map((file) => file.name);
 }
 

@@ -66,7 +66,10 @@ export async function verify(options: RememberedLog): Promise<VerifyReport> {
   return withBackend(options.io, options.dir, (io) => verifyLog(location(options, io)));
 }
 
-/** What opening for writing would do. `undefined` where there is no log. Rejects as opening would. */
+/**
+ * What opening for writing would do. `undefined` where there is no log. Rejects as opening would. Beside a running writer nothing needs to be put
+ * right but what is damaged: what that has in flight, and its files, are left out.
+ */
 export async function planRepair(options: RememberedLog): Promise<RecoveryReport | undefined> {
   checkDirectory(options.dir);
   return withBackend(options.io, options.dir, (io) =>
