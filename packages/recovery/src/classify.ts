@@ -151,7 +151,7 @@ function missingBuffer(end: EndOfLog): Problem | undefined {
   if (live || lastOpen?.ack !== "dwb" || lastFrame?.kind === "close") return undefined;
   if (dwb?.id !== undefined && sameBytes(dwb.id, lastOpen.dwbId)) return undefined;
   const what = dwb === undefined ? "is not there" : "is another one";
-  const message = `the double-write buffer that acknowledged this log's commits ${what}: ${dwbPath}`;
+  const message = `the double-write buffer that acknowledged this log's commits ${what}: ${dwbPath}; it may lie elsewhere`;
   return { code: "WAL_DWB_MISSING", message, details: { file: dwbPath, firstLsn: end.position.nextLsn } };
 }
 

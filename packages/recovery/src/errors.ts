@@ -8,7 +8,7 @@
  * - `WAL_OVERLAP`: two files claim to be the same segment, or a file belongs to another log.
  * - `WAL_CUT_SHORT`: a segment file is shorter than its preamble says.
  * - `WAL_UNREADABLE`: the device refuses to read a block that would decide between dropping and keeping.
- * - `WAL_DWB_MISSING`: the log acknowledged commits by a double-write buffer that is not there.
+ * - `WAL_DWB_MISSING`: the log acknowledged commits by a double-write buffer that is not at the path given, or by default in the log's directory.
  * - `WAL_UNSUPPORTED_FORMAT`: written by a version, or with a feature, that this one does not know.
  * - `WAL_UNKNOWN_TYPE`: a replay met a record of a required type that the caller does not know.
  * - `WAL_TRIMMED`: the records asked for lie at or below the trim point, or a checkpoint freed them while they were read.

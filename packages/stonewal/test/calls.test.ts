@@ -105,11 +105,12 @@ describe("help", () => {
   });
 
   test.each([
-    ["append", ["--io", "--dwb", "--ack", "--buffered", "--direct", "--type", "--sync-every"]],
-    ["cat", ["--from", "--to", "--json"]],
-    ["verify", ["--json"]],
-    ["repair", ["--dry-run", "--salvage", "--json"]],
-    ["inspect", ["--json"]],
+    ["append", ["--io", "--dwb ", "--dwb-path", "--ack", "--buffered", "--direct", "--type", "--sync-every"]],
+    ["cat", ["--from", "--to", "--json", "--dwb-path"]],
+    ["verify", ["--json", "--dwb-path"]],
+    ["repair", ["--dry-run", "--salvage", "--json", "--dwb-path"]],
+    ["inspect", ["--json", "--dwb-path"]],
+    ["rotate", ["--dwb-path"]],
   ])("%s tells its options", async (command, options) => {
     const text = (await ok([command, "--help"])).toString();
     for (const option of options) expect(text).toContain(option);

@@ -5,13 +5,14 @@ import { type DwbMode, type Wal, WalError } from "@stonewal/writer";
 import type { BackendChoice } from "../backends.js";
 import { openWal } from "../open-wal.js";
 import { DurableLines } from "./durable-lines.js";
+import type { DwbPathOptions } from "./dwb-path.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { CliError, Hinted } from "./failure.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
 import { LineSplitter } from "./lines.js";
 import { type TipOptions, tipText } from "./tip.js";
 
-export interface AppendOptions extends KeyOptions, TipOptions {
+export interface AppendOptions extends KeyOptions, TipOptions, DwbPathOptions {
   readonly compress?: CompressionAlgorithm;
   readonly io?: string;
   readonly dwb?: DwbMode;
@@ -30,7 +31,7 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Appends standard input to the log, a record for each line. Resolves when everything is durable and the log is closed. */
 export async function append(dir: string, options: AppendOptions): Promise<ExitCode> {
-  const { io, dwb, ack, type, syncEvery, atLeast, tip } = options;
+  const { io, dwb, dwbPath, ack, type, syncEvery, atLeast, tip } = options;
   const wal = await openWal({
     dir,
     // Any name: an unknown one is refused with those that there are.
@@ -39,7 +40,10 @@ export async function append(dir: string, options: AppendOptions): Promise<ExitC
     encryption: await encryptionOf(options),
     compression: options.compress,
     atLeast,
-    ...(dwb === undefined ? {} : { dwb }),
+    dwb: {
+      ...(dwb === undefined ? {} : { mode: dwb }),
+      ...(dwbPath === undefined ? {} : { path: dwbPath }),
+    },
     ...(ack === undefined ? {} : { ack }),
     ...(options.direct ? { direct: true } : options.buffered ? { direct: false } : {}),
   });

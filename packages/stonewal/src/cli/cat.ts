@@ -1,5 +1,6 @@
 import type { LogRecord } from "@stonewal/record";
 import { openReader } from "../reading.js";
+import type { DwbPathOptions } from "./dwb-path.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
 import { CliError } from "./failure.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
@@ -7,7 +8,7 @@ import { jsonInteger } from "./numbers.js";
 import { Output } from "./output.js";
 import type { TipOptions } from "./tip.js";
 
-export interface CatOptions extends KeyOptions, TipOptions {
+export interface CatOptions extends KeyOptions, TipOptions, DwbPathOptions {
   readonly from?: number;
   readonly to?: number;
   readonly json?: boolean;
@@ -19,14 +20,14 @@ const BASE64_BYTES = 48 * 1024;
 
 /** Prints records. What precedes a damaged place is printed before the failure that names it. */
 export async function cat(dir: string, options: CatOptions): Promise<ExitCode> {
-  const { from, to, json, atLeast } = options;
+  const { from, to, json, atLeast, dwbPath } = options;
   if (from !== undefined && to !== undefined && from > to) {
     throw new CliError("CLI_USAGE", `--from ${from} is behind --to ${to}`);
   }
   const output = new Output(process.stdout);
   const print = json ? printJson : printPayload;
   const encryption = await encryptionOf(options);
-  const reader = await openReader({ dir, damaged: "prefix", encryption, atLeast });
+  const reader = await openReader({ dir, dwbPath, damaged: "prefix", encryption, atLeast });
   try {
     for await (const records of reader.replayBatches({ from, to })) {
       for (const record of records) {

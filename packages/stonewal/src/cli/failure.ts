@@ -1,5 +1,6 @@
 import { RecoveryError } from "@stonewal/recovery";
 import { colorsFor } from "./colors.js";
+import { DWB_ELSEWHERE } from "./wording.js";
 
 /**
  * Failures of the command line itself; those of the log have the log's own codes.
@@ -44,8 +45,9 @@ export interface Failure {
 
 /** What a failure says, with the place of the damage where it has one. Never a stack trace. */
 function describe(thrown: unknown): Failure {
-  const { error, hint } = thrown instanceof Hinted ? thrown : { error: thrown, hint: undefined };
+  const { error, hint: given } = thrown instanceof Hinted ? thrown : { error: thrown, hint: undefined };
   const { code, message }: NodeJS.ErrnoException = error instanceof Error ? error : new Error(String(error));
+  const hint = given ?? (code === "WAL_DWB_MISSING" ? DWB_ELSEWHERE : undefined);
   return {
     code: code ?? "CLI_INTERNAL",
     message: oneLine(message),

@@ -1,6 +1,7 @@
 import type { InspectedFrame, InspectReport } from "@stonewal/recovery";
 import { withBackend } from "../backends.js";
 import { inspect as inspectLog } from "../reading.js";
+import type { DwbPathOptions } from "./dwb-path.js";
 import { type DwbSlots, dwbSlots } from "./dwb-slots.js";
 import type { ExitCode } from "./exit-codes.js";
 import { frameLine, framesHeading, overview, segmentLines, slotLines } from "./inspect-text.js";
@@ -10,15 +11,16 @@ import { jsonInteger } from "./numbers.js";
 import { Output } from "./output.js";
 import { type TipOptions, tipText } from "./tip.js";
 
-export interface InspectOptions extends KeyOptions, TipOptions {
+export interface InspectOptions extends KeyOptions, TipOptions, DwbPathOptions {
   readonly json?: boolean;
 }
 
 /** Shows what a log is made of, changing nothing. Frames are printed as they are read: there may be millions. */
-export async function inspect(dir: string, { json, atLeast, ...keys }: InspectOptions): Promise<ExitCode> {
-  const encryption = await encryptionOf(keys);
+export async function inspect(dir: string, options: InspectOptions): Promise<ExitCode> {
+  const { json, atLeast, dwbPath } = options;
+  const encryption = await encryptionOf(options);
   return withBackend("auto", dir, (io) =>
-    inspectLog({ dir, io, encryption, atLeast }, async (report) => {
+    inspectLog({ dir, io, dwbPath, encryption, atLeast }, async (report) => {
       const slots = report.dwb.present ? await dwbSlots(io, report.dwb.path) : undefined;
       const output = new Output(process.stdout);
       // What comes before a frame that can't be read any more is shown all the same.

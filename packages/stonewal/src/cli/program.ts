@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from "commander";
 import { backendNames } from "../backends.js";
 import { append } from "./append.js";
 import { cat } from "./cat.js";
+import { dwbPathOption } from "./dwb-path.js";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.js";
 import { CliError, reportFailure } from "./failure.js";
 import { inspect } from "./inspect.js";
@@ -98,6 +99,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
       "sync after every N records (default: whatever has been read, as soon as the disk is free)",
       positiveInteger,
     )
+    .addOption(dwbPathOption())
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
     .addOption(
@@ -124,6 +126,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
       "--json",
       "print one object per line: lsn, type, tenant, shard, database, time (ms), payload (base64); integers above 2^53 - 1 are strings",
     )
+    .addOption(dwbPathOption())
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
     .addOption(atLeastOption())
@@ -141,6 +144,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
       "--json",
       `${JSON_OUTPUT}: records, firstLsn, lastLsn, segments, bytes, tornTail, corruption, dwb, ...`,
     )
+    .addOption(dwbPathOption())
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
     .addOption(atLeastOption())
@@ -160,6 +164,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
       "instead: copy every intact record into a new log in TO, leaving this one untouched",
     )
     .option("--json", JSON_OUTPUT)
+    .addOption(dwbPathOption())
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
     .addOption(atLeastOption().conflicts("salvage"))
@@ -173,6 +178,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     )
     .argument("<DIR>", DIR)
     .option("--json", JSON_OUTPUT)
+    .addOption(dwbPathOption())
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
     .addOption(atLeastOption())
@@ -186,6 +192,7 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
         "checkpoint has freed it. With --accept-unencrypted it makes a log that isn't encrypted go on encrypted.",
     )
     .argument("<DIR>", DIR)
+    .addOption(dwbPathOption())
     .addOption(keyFileOption())
     .addOption(acceptUnencryptedOption())
     .addOption(atLeastOption())

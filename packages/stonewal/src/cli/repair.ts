@@ -2,15 +2,16 @@ import { basename } from "node:path";
 import { missingLog, RecoveryError, type RecoveryReport } from "@stonewal/recovery";
 import { planRepair, type RememberedLog } from "../reading.js";
 import { repair as repairLog } from "../repair.js";
+import type { DwbPathOptions } from "./dwb-path.js";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.js";
 import { Hinted } from "./failure.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
 import { Output } from "./output.js";
 import { runSalvage } from "./salvage.js";
 import type { TipOptions } from "./tip.js";
-import { corruptionLine, framePlace, recordsHeld, tailLine } from "./wording.js";
+import { corruptionLine, DWB_ELSEWHERE, framePlace, recordsHeld, tailLine } from "./wording.js";
 
-export interface RepairOptions extends KeyOptions, TipOptions {
+export interface RepairOptions extends KeyOptions, TipOptions, DwbPathOptions {
   readonly dryRun?: boolean;
   readonly salvage?: string;
   readonly json?: boolean;
@@ -21,14 +22,17 @@ export async function repair(dir: string, options: RepairOptions): Promise<ExitC
   const encryption = await encryptionOf(options);
   if (options.salvage !== undefined) return runSalvage(dir, options.salvage, { ...options, encryption });
   const dryRun = options.dryRun === true;
-  const log = { dir, encryption, atLeast: options.atLeast };
+  const { atLeast, dwbPath } = options;
+  const log = { dir, dwbPath, encryption, atLeast };
   const report = await (dryRun ? plan(log) : repairLog(log)).catch((error: unknown) => {
     // Of another log than the one that is meant nothing is to be saved.
     const other = error instanceof RecoveryError && error.code === "WAL_ROLLED_BACK";
     if (other || exitCodeOf(error) !== EXIT.damaged) throw error;
+    const missing = error instanceof RecoveryError && error.code === "WAL_DWB_MISSING";
+    const first = missing ? `${DWB_ELSEWHERE}; only if it is lost: ` : "";
     throw new Hinted(
       error,
-      "nothing was changed; `stonewal repair DIR --salvage TO` copies every intact record into a new log",
+      `nothing was changed; ${first}\`stonewal repair DIR --salvage TO\` copies every intact record into a new log`,
     );
   });
   const output = new Output(process.stdout);

@@ -12,14 +12,16 @@ export async function runSalvage(
   {
     dryRun,
     json,
+    dwbPath,
     encryption,
   }: {
     readonly dryRun?: boolean;
     readonly json?: boolean;
+    readonly dwbPath?: string;
     readonly encryption?: EncryptionOptions | undefined;
   },
 ): Promise<ExitCode> {
-  const report = await salvageLog({ dir, to: dryRun ? undefined : to, encryption });
+  const report = await salvageLog({ dir, to: dryRun ? undefined : to, dwbPath, encryption });
   const output = new Output(process.stdout);
   await output.write(
     json

@@ -1,6 +1,7 @@
 import type { VerifyReport } from "@stonewal/recovery";
 import { verify as verifyLog } from "../reading.js";
 import { colorsFor } from "./colors.js";
+import type { DwbPathOptions } from "./dwb-path.js";
 import type { ExitCode } from "./exit-codes.js";
 import { damageOf, verdict } from "./judgement.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
@@ -8,13 +9,14 @@ import { Output } from "./output.js";
 import { type TipOptions, tipText } from "./tip.js";
 import { corruptionLine, count, encryptionLine, framePlace, recordsHeld, tailLine } from "./wording.js";
 
-export interface VerifyOptions extends KeyOptions, TipOptions {
+export interface VerifyOptions extends KeyOptions, TipOptions, DwbPathOptions {
   readonly json?: boolean;
 }
 
 /** Reads everything, changes nothing, and says what is damaged. */
-export async function verify(dir: string, { json, atLeast, ...keys }: VerifyOptions): Promise<ExitCode> {
-  const report = await verifyLog({ dir, encryption: await encryptionOf(keys), atLeast });
+export async function verify(dir: string, options: VerifyOptions): Promise<ExitCode> {
+  const { json, atLeast, dwbPath } = options;
+  const report = await verifyLog({ dir, dwbPath, encryption: await encryptionOf(options), atLeast });
   const output = new Output(process.stdout);
   await output.write(json ? `${JSON.stringify(inOrder(report))}\n` : readable(report));
   await output.flush();

@@ -25,13 +25,17 @@ export function framePlace(frame: FramePlace): string {
   return `frame ${frame.frameNumber} in ${basename(frame.file)} at ${frame.offset}, ${lsnRange(frame.firstLsn, frame.lastLsn)}`;
 }
 
+/** The way on where a double-write buffer is missing. */
+export const DWB_ELSEWHERE = "--dwb-path PATH says where";
+
 /** Code, message and place, each said once. */
 export function corruptionLine({ code, message, file, offset, firstLsn, lastLsn }: Corruption): string {
   const place: string[] = [];
   if (file !== undefined && !message.includes(basename(file))) place.push(basename(file));
   if (offset !== undefined && !message.includes(String(offset))) place.push(`offset ${offset}`);
   if (firstLsn !== undefined && !message.includes(String(firstLsn))) place.push(lsnRange(firstLsn, lastLsn));
-  return `${code}: ${message}${place.length === 0 ? "" : ` (${place.join(", ")})`}`;
+  const remedy = code === "WAL_DWB_MISSING" ? `; ${DWB_ELSEWHERE}` : "";
+  return `${code}: ${message}${place.length === 0 ? "" : ` (${place.join(", ")})`}${remedy}`;
 }
 
 export function tailLine(tail: TornTail): string {
