@@ -48,6 +48,8 @@ export class DwbImages implements Iterable<DwbImage> {
   readonly geometry: DwbGeometry | undefined;
   /** Whether the header was intact. Nothing is lost with it: slots say the same. */
   readonly headerIntact: boolean;
+  /** Whether the file is a double-write buffer, or empty. What isn't may be somebody's other file: `openDwb` refuses it with `DWB_DAMAGED`. */
+  readonly recognised: boolean;
   /** Number of slots; 0 where the geometry is unknown. */
   readonly slots: number;
   /** Indexes of slots whose contents are not intact: torn in a crash, or rotten. */
@@ -62,6 +64,7 @@ export class DwbImages implements Iterable<DwbImage> {
     this.id = scan.id;
     this.geometry = scan.geometry;
     this.headerIntact = scan.header === "intact";
+    this.recognised = scan.recognised;
     this.slots = scan.geometry?.slots ?? 0;
     this.damagedSlots = scan.damagedSlots;
     this.unreadableSlots = scan.unreadableSlots;

@@ -9,6 +9,8 @@
  * - `WAL_CUT_SHORT`: a segment file is shorter than its preamble says.
  * - `WAL_UNREADABLE`: the device refuses to read a block that would decide between dropping and keeping.
  * - `WAL_DWB_MISSING`: the log acknowledged commits by a double-write buffer that is not at the path given, or by default in the log's directory.
+ * - `DWB_DAMAGED`: what lies in the double-write buffer's place is not one. Records can be read; the log is not opened with a buffer until it has
+ *   been moved away. The same code as that of `@stonewal/dwb`.
  * - `WAL_UNSUPPORTED_FORMAT`: written by a version, or with a feature, that this one does not know.
  * - `WAL_UNKNOWN_TYPE`: a replay met a record of a required type that the caller does not know.
  * - `WAL_TRIMMED`: the records asked for lie at or below the trim point, or a checkpoint freed them while they were read.
@@ -30,6 +32,7 @@ export type RecoveryErrorCode =
   | "WAL_CUT_SHORT"
   | "WAL_UNREADABLE"
   | "WAL_DWB_MISSING"
+  | "DWB_DAMAGED"
   | "WAL_UNSUPPORTED_FORMAT"
   | "WAL_UNKNOWN_TYPE"
   | "WAL_TRIMMED"

@@ -245,10 +245,17 @@ async function accessOf(options: ExamineOptions): Promise<DiskAccess> {
   return { io, direct, settle: !live };
 }
 
-/** Throws the first reason not to open the log. */
-export function refuseProblems(found: Examination): void {
-  const [first] = found.problems;
+/** Throws the first reason not to open the log for writing. */
+export function refuseProblems(found: Examination, withoutDwb: boolean): void {
+  const first = found.problems[0] ?? (withoutDwb ? undefined : foreignDwb(found));
   if (first !== undefined) throw problemError(first);
+}
+
+/** That what lies in the double-write buffer's place is not one. Not a problem for whoever reads, nor for who opens the log without one. */
+export function foreignDwb({ dwb, dwbPath }: Examination): Problem | undefined {
+  if (dwb === undefined || dwb.recognised) return undefined;
+  const message = `${dwbPath} is not a double-write buffer: the log is not opened with one until that has been moved away`;
+  return { code: "DWB_DAMAGED", message, details: { file: dwbPath } };
 }
 
 interface ScannedRun {

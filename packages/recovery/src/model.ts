@@ -28,6 +28,8 @@ export interface Tip {
 export interface RecoverOptions extends LogLocation {
   /** Where the log is encrypted and no keys are given, look at its structure without. Default: reject with `WAL_KEY_MISSING`. */
   readonly structureOnly?: boolean | undefined;
+  /** The log is to be opened without a double-write buffer: what lies in its place may be anything. Default: reject with `DWB_DAMAGED`. */
+  readonly withoutDwb?: boolean | undefined;
   /** Reject with `WAL_ROLLED_BACK` unless the log holds this. */
   readonly atLeast?: Tip | undefined;
   /** Read past the page cache. Default: where the file system can. */
@@ -197,7 +199,10 @@ export interface VerifyReport {
   /** Whether an interrupted write lies behind the last frame. Not an error: nobody was told it had succeeded. */
   readonly tornTail: boolean;
   readonly tail?: TornTail | undefined;
-  /** Everything damaged, what opening for writing would put right included. Empty: all that was acknowledged can be read. */
+  /**
+   * Everything damaged, what opening for writing would put right included. Empty: all that was acknowledged can be read, and opening for writing is
+   * not refused.
+   */
   readonly corruption: readonly Corruption[];
   readonly dwb: DwbReport;
   /** Absent where nothing is encrypted. */

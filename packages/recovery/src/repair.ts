@@ -34,14 +34,14 @@ export async function recoverLog(options: RecoverOptions): Promise<RecoveredLog 
     return undefined;
   }
   try {
-    return await repaired(found);
+    return await repaired(found, options.withoutDwb === true);
   } finally {
     found.keys.destroy();
   }
 }
 
-async function repaired(found: Examination): Promise<RecoveredLog> {
-  refuseProblems(found);
+async function repaired(found: Examination, withoutDwb: boolean): Promise<RecoveredLog> {
+  refuseProblems(found, withoutDwb);
   const removed = superfluous(found, await spareSizes(found));
   // Each step leaves a log that is recovered to the same end if this one is cut short here.
   for (const [path, writes] of homeWrites(found)) await writeDurably(found.access, path, writes);
@@ -71,7 +71,8 @@ export async function planRecovery(options: RecoverOptions): Promise<RecoveryRep
   if (sight === undefined) return undefined;
   const { found, live } = sight;
   found.keys.destroy();
-  refuseProblems(found);
+  // A writer at work has long opened its own.
+  refuseProblems(found, live || options.withoutDwb === true);
   if (!live) return reportOf(found, superfluous(found, await spareSizes(found)), undefined);
   const restores = found.restores.filter((restore) => !found.unfinished.includes(restore));
   return reportOf({ ...found, restores, interrupted: [], tear: undefined }, [], undefined);

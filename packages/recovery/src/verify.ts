@@ -1,5 +1,5 @@
 import { hex } from "./directory.js";
-import type { Examination } from "./examine.js";
+import { type Examination, foreignDwb } from "./examine.js";
 import { look } from "./look.js";
 import type { Corruption, DwbReport, EncryptionReport, VerifyOptions, VerifyReport } from "./model.js";
 import { placeOf, tornTailOf } from "./report.js";
@@ -19,7 +19,8 @@ export async function verifyLog(options: VerifyOptions): Promise<VerifyReport> {
 
 export function verdictOn(found: Examination, live: boolean): VerifyReport {
   const { firstLsn, segments } = found;
-  const problems = found.problems.map(
+  const foreign = live ? undefined : foreignDwb(found);
+  const problems = [...found.problems, ...(foreign === undefined ? [] : [foreign])].map(
     ({ code, message, details: { cause: _, ...details } }): Corruption => ({
       code,
       message,
@@ -45,7 +46,7 @@ export function verdictOn(found: Examination, live: boolean): VerifyReport {
     corruption: [...problems, ...found.repairable],
     dwb: dwbReport(found),
     encryption: encryptionReport(found),
-    tip: live || problems.length > 0 ? undefined : found.tip,
+    tip: live || found.problems.length > 0 ? undefined : found.tip,
   };
 }
 

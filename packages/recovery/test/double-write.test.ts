@@ -1,6 +1,6 @@
 import { SimDisk } from "@stonewal/io-sim";
 import { describe, expect, it } from "vitest";
-import { openReader, recoverLog, verifyLog } from "../src/index.js";
+import { openReader, planRecovery, recoverLog, verifyLog } from "../src/index.js";
 import { BLOCK, DIRECTORY, id, LogBuilder, payload, protect } from "./log-builder.js";
 import { codeOf, collect, errorOf, recordsOf, snapshot, text, verdicts } from "./outcome.js";
 
@@ -213,6 +213,53 @@ describe("a copy that does not belong is not taken", () => {
       damaged: 1,
       images: 0,
     });
+  });
+});
+
+describe("something else in the double-write buffer's place", () => {
+  function withForeignFile(): SimDisk {
+    const log = acknowledged();
+    // Also something to put right.
+    log.frame([payload("x".repeat(9000))], { lost: true });
+    log.current.bytes.fill(0x5a, log.offset, log.offset + BLOCK);
+    const disk = new SimDisk();
+    log.plant(disk);
+    disk.plant(DWB, new Uint8Array(200_000).fill(0x5a));
+    return disk;
+  }
+
+  it("is named, and keeps a log from being opened with a buffer, though every record can be read; nothing is changed", async () => {
+    const disk = withForeignFile();
+    const before = snapshot(disk);
+    const io = disk.mount();
+    expect(await recordsOf(io)).toEqual(["r1"]);
+    const refused = { code: "DWB_DAMAGED", file: DWB, repairable: false };
+    expect(await verifyLog({ io, directory: DIRECTORY })).toMatchObject({
+      records: 1,
+      corruption: [refused],
+    });
+    for (const opening of [planRecovery, recoverLog]) {
+      const { code, details } = await errorOf(opening({ io, directory: DIRECTORY }));
+      expect([code, details.file]).toEqual(["DWB_DAMAGED", DWB]);
+    }
+    expect(snapshot(disk)).toEqual(before);
+  });
+
+  it("is left alone by whoever opens it without one", async () => {
+    const disk = withForeignFile();
+    const file = disk.fileBytes(DWB);
+    const recovered = await recoverLog({ io: disk.mount(), directory: DIRECTORY, withoutDwb: true });
+    expect(recovered?.report).toMatchObject({ records: 1, tornTail: {} });
+    expect(Buffer.compare(disk.fileBytes(DWB), file)).toBe(0);
+  });
+
+  it("that holds nothing, or is a buffer of which nothing is left, is no reason to refuse", async () => {
+    for (const bytes of [new Uint8Array(), new Uint8Array(200_000)]) {
+      const disk = withForeignFile();
+      disk.plant(DWB, bytes);
+      expect((await verifyLog({ io: disk.mount(), directory: DIRECTORY })).corruption).toEqual([]);
+      expect(await codeOf(recoverLog({ io: disk.mount(), directory: DIRECTORY }))).toBe("resolved");
+    }
   });
 });
 

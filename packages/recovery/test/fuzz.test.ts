@@ -186,7 +186,7 @@ async function outcome(act: () => Promise<unknown>): Promise<string> {
     return "resolved";
   } catch (error) {
     if (!(error instanceof RecoveryError || error instanceof IoError)) throw error;
-    expect(error.code).toMatch(/^(WAL|IO)_[A-Z_]+$/);
+    expect(error.code).toMatch(/^(WAL|IO|DWB)_[A-Z_]+$/);
     return error.code;
   }
 }

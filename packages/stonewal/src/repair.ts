@@ -14,7 +14,7 @@ import type { RememberedLog } from "./reading.js";
  *
  * Of an encrypted log without keys it repairs the structure, and leaves for the next opening what takes a key.
  *
- * Rejects with `WAL_NOT_FOUND`, `WAL_ROLLED_BACK`, `WAL_LOCKED`, and recovery's codes where acknowledged records are damaged beyond that; then nothing has
+ * Rejects with `WAL_NOT_FOUND`, `WAL_ROLLED_BACK`, `WAL_LOCKED`, `DWB_DAMAGED`, and recovery's codes where acknowledged records are damaged beyond that; then nothing has
  * been changed.
  */
 export async function repair(options: RememberedLog): Promise<RecoveryReport> {

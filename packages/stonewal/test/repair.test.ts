@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { IoBackend } from "@stonewal/io";
 import { pwrite } from "@stonewal/io-pwrite";
@@ -97,6 +98,37 @@ describe("repair", () => {
     expect(error).toMatchObject({ code: "WAL_CORRUPT", file, offset, firstLsn: 3, lastLsn: 3 });
     expect(error.hint).toContain("--salvage");
     expect(snapshot(dir)).toEqual(before);
+  });
+
+  test("of a log in whose double-write buffer's place something else lies says what opening says; so do verify and inspect", async () => {
+    const dir = scratch();
+    await closedLog(dir, 5);
+    const path = join(dir, "dwb");
+    writeFileSync(path, randomBytes(statSync(path).size));
+    const before = snapshot(dir);
+    for (const args of [["repair"], ["repair", "--dry-run"], ["append"]]) {
+      const { code, stderr } = await run([...args, dir]);
+      expect([args, code]).toEqual([args, 2]);
+      expect(stderr).toMatch(/^stonewal: DWB_DAMAGED: [^\n]+moved away\n$/);
+      expect(stderr).toContain(path);
+    }
+    expect(await json(["verify", dir])).toMatchObject({
+      code: 2,
+      records: 5,
+      corruption: [{ code: "DWB_DAMAGED", file: path, repairable: false }],
+    });
+    const verify = (await run(["verify", dir])).stdout.toString();
+    expect(verify).toMatch(/DWB_DAMAGED: [^\n]+moved away\n/);
+    expect(verify).toMatch(/every acknowledged record is readable[^\n]+opening for writing is refused\n$/);
+    expect(await json(["inspect", dir])).toMatchObject({ code: 2, corruption: [{ code: "DWB_DAMAGED" }] });
+    expect((await ok(["cat", dir])).toString()).toBe(printed(5));
+    expect(snapshot(dir)).toEqual(before);
+
+    await ok(["append", dir, "--dwb", "off"]);
+    renameSync(path, `${path}-moved-away`);
+    await ok(["repair", dir]);
+    expect((await ok(["append", dir], { input: `${line(6)}\n` })).toString()).toBe("durable 6\n");
+    expect((await ok(["cat", dir])).toString()).toBe(printed(6));
   });
 
   test("leaves a directory that holds no log alone", async () => {

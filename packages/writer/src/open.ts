@@ -151,12 +151,13 @@ function chooseDirect(asked: boolean | undefined, capabilities: Capabilities, di
 }
 
 async function recoverOrCreate(common: Common, opened: { close(): Promise<void> }[]): Promise<LogParts> {
-  const { io, directory, settings } = common;
-  const { encryption } = settings;
+  const { io, directory, settings, dwbMode } = common;
+  const { encryption, dwb } = settings;
+  const withoutDwb = dwbMode === "off";
   const { atLeast } = common;
   // Without the key that is to be written with nothing is changed.
   if (encryption !== undefined) await loadCurrentKey(directory, encryption.keys);
-  const recovered = await recoverLog({ io, directory, dwbPath: settings.dwb.path, encryption, atLeast });
+  const recovered = await recoverLog({ io, directory, dwbPath: dwb.path, withoutDwb, encryption, atLeast });
   if (recovered === undefined && !settings.create) {
     throw new WalError("WAL_NOT_FOUND", `there is no log in ${directory}`);
   }

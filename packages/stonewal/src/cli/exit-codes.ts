@@ -27,5 +27,9 @@ const DAMAGE: ReadonlySet<RecoveryErrorCode> = new Set<RecoveryErrorCode>([
 
 export function exitCodeOf(thrown: unknown): ExitCode {
   const error = thrown instanceof Hinted ? thrown.error : thrown;
-  return error instanceof RecoveryError && DAMAGE.has(error.code) ? EXIT.damaged : EXIT.failed;
+  return error instanceof RecoveryError ? exitCodeFor(error.code) : EXIT.failed;
+}
+
+export function exitCodeFor(code: RecoveryErrorCode): ExitCode {
+  return DAMAGE.has(code) ? EXIT.damaged : EXIT.failed;
 }

@@ -1,5 +1,5 @@
 import type { Corruption, VerifyReport } from "@stonewal/recovery";
-import { EXIT, type ExitCode } from "./exit-codes.js";
+import { EXIT, type ExitCode, exitCodeFor } from "./exit-codes.js";
 
 /**
  * Damage that the double-write buffer makes good by itself: the record is read from there, and opening for writing puts it back. All other
@@ -15,5 +15,6 @@ export function damageOf(report: VerifyReport): readonly Corruption[] {
 }
 
 export function verdict(report: VerifyReport): ExitCode {
-  return damageOf(report).length === 0 ? EXIT.fine : EXIT.damaged;
+  const codes = damageOf(report).map(({ code }) => exitCodeFor(code));
+  return codes.find((code) => code === EXIT.damaged) ?? codes[0] ?? EXIT.fine;
 }

@@ -22,7 +22,7 @@ const EXIT_CODES = `
 Exit codes, the same for every command:
   0  fine
   1  something that was acknowledged is damaged or missing
-  2  a wrong call, or a log that can't be opened (not there, not a log, another writer has it)
+  2  a wrong call, or a log that can't be opened (not there, not a log, another writer has it, another file in its buffer's place)
 
 Failures are one line on standard error: "stonewal: CODE: message", with --json {"error":{"code","message",...}}.`;
 
@@ -137,7 +137,8 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     .summary("check everything, changing nothing")
     .description(
       "Reads all of the log in DIR and its double-write buffer. Ends with 0 when every acknowledged record is readable (an interrupted " +
-        "write at the end is reported, and is no error; so is a frame that the double-write buffer makes good), with 1 when something is damaged.",
+        "write at the end is reported, and is no error; so is a frame that the double-write buffer makes good), with 1 when something is damaged, " +
+        "with 2 when the records are readable and something that is no double-write buffer lies in its place, which has to be moved away.",
     )
     .argument("<DIR>", DIR)
     .option(
@@ -155,7 +156,8 @@ function makeProgram(ended: (code: ExitCode) => void): Command {
     .summary("do what opening for writing would do")
     .description(
       "Does what opening the log in DIR for writing would do before it appends: puts back what the double-write buffer has, clears an " +
-        "interrupted write, renews damaged copies. Where acknowledged records are damaged beyond that it changes nothing and ends with 1.",
+        "interrupted write, renews damaged copies. Where acknowledged records are damaged beyond that it changes nothing and ends with 1, and where opening would be " +
+        "refused for another reason, with 2.",
     )
     .argument("<DIR>", DIR)
     .option("--dry-run", "only tell what would be done")

@@ -2,7 +2,7 @@ import type { VerifyReport } from "@stonewal/recovery";
 import { verify as verifyLog } from "../reading.js";
 import { colorsFor } from "./colors.js";
 import type { DwbPathOptions } from "./dwb-path.js";
-import type { ExitCode } from "./exit-codes.js";
+import { EXIT, type ExitCode } from "./exit-codes.js";
 import { damageOf, verdict } from "./judgement.js";
 import { encryptionOf, type KeyOptions } from "./keys.js";
 import { Output } from "./output.js";
@@ -56,7 +56,9 @@ function readable(report: VerifyReport): string {
   const fine = unchecked
     ? "the structure is sound; records can be read with the keys"
     : "every acknowledged record is readable";
-  lines.push(damage.length === 0 ? green(fine) : red("the log is damaged"));
+  const code = verdict(report);
+  if (code === EXIT.damaged) lines.push(red("the log is damaged"));
+  else lines.push(code === EXIT.fine ? green(fine) : yellow(`${fine}, but opening for writing is refused`));
   return `${lines.join("\n")}\n`;
 }
 
