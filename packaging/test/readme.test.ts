@@ -1,4 +1,6 @@
-// What the root README prints as code runs as it is printed, in a project that has nothing but the installed packages.
+// What the READMEs of the repository and of @stonewal/threads print as code runs as it is printed, in a project that has nothing but the installed packages.
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { mustRun } from "./support/command.js";
 import { projectDir, runProgram, scratchDir } from "./support/consumer.js";
@@ -31,5 +33,17 @@ describe("the README", () => {
     const script = `set -e\nPATH="${projectDir}/node_modules/.bin:$PATH"\n${commands}`;
     const output = await mustRun("bash", ["-c", script], { cwd });
     expect(output).toContain("durable");
+  });
+});
+
+describe("the README of @stonewal/threads", () => {
+  it("shows an owner and a worker that commit what they say", async () => {
+    const [owner, worker] = codeBlocks("packages/threads/README.md", "js") as [string, string];
+    const cwd = scratchDir();
+    writeFileSync(path.join(cwd, "worker.mjs"), worker);
+    const output = await runProgram("owner.mjs", owner, cwd);
+    expect(output.trimEnd().split("\n").sort()).toEqual([1, 2, 3, 4].map((lsn) => `durable: ${lsn}`));
+    const cat = await mustRun(`${projectDir}/node_modules/.bin/stonewal`, ["cat", "orders-log"], { cwd });
+    expect(cat).toBe("hello\n".repeat(4));
   });
 });
