@@ -681,7 +681,8 @@ export class Wal {
 
   /**
    * Makes everything appended durable, writes the frames that mark a clean end, and gives the log up. Resolves when all that is
-   * done; idempotent. Of a poisoned log it frees lock, files and memory, and rejects with the first failure if
+   * done; idempotent. Commits that still wait for room have not been appended: they are rejected with `WAL_CLOSED`. Whoever wants
+   * them kept awaits them first. Of a poisoned log it frees lock, files and memory, and rejects with the first failure if
    * records are lost by it.
    */
   close(): Promise<void> {
