@@ -77,7 +77,10 @@ export interface WalOptions {
    * larger than the buffer are acknowledged by the log. Needs a buffer that takes every frame: neither `off` nor `auto`.
    */
   readonly ack?: "wal" | "dwb";
-  /** Size of new segments in bytes: 262,144 to 2^40, rounded up to the block size. Default 64 MiB. */
+  /**
+   * Size of new segments in bytes: 262,144 to 2^40, rounded up to a multiple of 65,536. Default 64 MiB. Each is written full of zeros before it is used, the next one
+   * ahead of need, so a new log soon takes twice that. A record has to fit into one.
+   */
   readonly segmentBytes?: number;
   /** Block size of a new log, a power of two from 4,096 to 65,536. Default: the device's physical block, at least 4,096. */
   readonly blockBytes?: number;

@@ -146,7 +146,12 @@ export class SegmentStore {
     } catch (error) {
       await io.unlink(unfinished).catch(() => undefined);
       if (error instanceof IoError && error.code === "IO_NO_SPACE") {
-        throw new WalError("WAL_NO_SPACE", `no space for the next segment of ${segmentBytes} bytes`, error);
+        const which = this.live.length === 0 ? "first" : "next";
+        throw new WalError(
+          "WAL_NO_SPACE",
+          `no space for the ${which} segment of ${segmentBytes} bytes; segmentBytes sets how large one is`,
+          error,
+        );
       }
       throw error;
     }

@@ -48,6 +48,25 @@ test("ready() resolves once a checkpoint has made room, also where the open fram
   await wal.close();
 });
 
+test("what doesn't fit is named, with the option that sets how large it is", async () => {
+  const empty = makeDisk();
+  empty.capacityBytes = 65_536;
+  await expect(openOn(empty, OPTIONS)).rejects.toMatchObject({
+    code: "WAL_NO_SPACE",
+    message: expect.stringMatching(/the first segment of \d+ bytes.*segmentBytes/),
+  });
+  const disk = makeDisk();
+  const wal = await openOn(disk, OPTIONS);
+  await turns(50);
+  fillUp(disk);
+  await exhaust(wal);
+  await expect(wal.commit({ payload: new Uint8Array(50_000) })).rejects.toMatchObject({
+    code: "WAL_NO_SPACE",
+    message: expect.stringMatching(/the next segment of \d+ bytes.*segmentBytes/),
+  });
+  await wal.close();
+});
+
 test("a cut on a disk that has just got room again is durable, and leaves a log that opens", async () => {
   for (let seed = 1; seed <= 10; seed += 1) {
     const disk = makeDisk({ seed, crashPolicy: "none" });
