@@ -320,7 +320,10 @@ export interface LogView {
 }
 
 export interface ReadOptions {
-  /** First LSN. Default: the first that is there. Below the first that is there: `WAL_TRIMMED`. */
+  /**
+   * First LSN. Default: the first that is there. Below the first that is there: `WAL_TRIMMED`. Beyond the last one is no error: a replay has nothing to
+   * deliver, and `follow` waits until the log gets there. Whether a log has lost what it once held is what `atLeast` tells, when it is opened.
+   */
   readonly from?: number | undefined;
   /** Only records of these types. */
   readonly types?: Iterable<number> | undefined;
