@@ -7,12 +7,15 @@ import { backendsHere } from "./support/backends-here.mjs";
 import { MAIN } from "./support/cli.js";
 import { scratch } from "./support/files.js";
 
-const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+function blocks(page: string, language: string): string[] {
+  const text = readFileSync(new URL(page, import.meta.url), "utf8");
+  return [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map(
+    (match) => match[1] as string,
+  );
+}
 
 function block(language: string): string {
-  const found = [...readme.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map(
-    (match) => match[1],
-  );
+  const found = blocks("../README.md", language);
   expect(found).toHaveLength(1);
   return found[0] as string;
 }
@@ -63,4 +66,25 @@ test("the commands print what the README shows", () => {
     const shown = (stdout + stderr).replaceAll(`${dir}/`, "").replace(/\d+ images/, "5 images");
     expect(shown).toBe(output.join("\n"));
   }
+});
+
+test("the guide to encryption: a tip comes back from text, and a log with another history is told by it", () => {
+  const [open, keep, handBack] = blocks("../../../docs/encryption.md", "js");
+  const dir = project();
+  const program = `
+const fetchKey = async () => new Uint8Array(32).fill(7);
+${open}
+await wal.commit({ payload: Buffer.from("tea") });
+${keep}
+await wal.close();
+${handBack}
+console.log(again.durableLsn);
+await again.close();
+const other = { ...atLeast, tag: Buffer.alloc(16) };
+await openWal({ dir: "orders-log", encryption: { keys }, atLeast: other }).catch(({ code }) => console.log(code));
+`;
+  writeFileSync(join(dir, "program.mjs"), program);
+  const { stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], { cwd: dir, encoding: "utf8" });
+  expect(stderr).toBe("");
+  expect(stdout).toBe("1\nWAL_ROLLED_BACK\n");
 });
