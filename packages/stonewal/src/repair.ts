@@ -54,6 +54,10 @@ async function checkHoldsLog(io: IoBackend, options: RememberedLog, dir: string)
 async function lockLog(io: IoBackend, dir: string): Promise<IoLock> {
   return io.lock(`${dir}/${LOCK_NAME}`).catch((error: unknown) => {
     if (!(error instanceof IoError) || error.code !== "IO_LOCKED") throw error;
-    throw new WalError("WAL_LOCKED", `another writer has ${dir} open`, error);
+    throw new WalError(
+      "WAL_LOCKED",
+      `another writer has ${dir} open; its lock ends when it closes the log, or when its process ends`,
+      error,
+    );
   });
 }

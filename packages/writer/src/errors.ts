@@ -11,7 +11,7 @@
  * - `WAL_CLOSED`: the writer is closed or closing.
  * - `WAL_POISONED`: a write or a sync failed; `cause` is the first failure. Nothing will be acknowledged any more: open the
  *   log again, and recovery finds out what reached the disk.
- * - `WAL_LOCKED`: another writer has the log open.
+ * - `WAL_LOCKED`: another writer has the log open. Its lock ends when it closes the log, or with its process; the file `lock` is never to be deleted.
  * - `WAL_NOT_FOUND`: there is no log in the directory, and `create` is false.
  * - `WAL_REMOTE_FILE_SYSTEM`: the directory is on a network file system, and `allowRemote` is not set.
  * - `WAL_NOT_NOW`: a blocking call that takes the event loop, because a new segment has to be begun first. Nothing is lost: wait for

@@ -59,7 +59,11 @@ async function open(options: WalOptions): Promise<Wal> {
 
   const lock = await io.lock(`${directory}/${LOCK_NAME}`).catch((error: unknown) => {
     if (!(error instanceof IoError) || error.code !== "IO_LOCKED") throw error;
-    throw new WalError("WAL_LOCKED", `another writer has ${directory} open`, error);
+    throw new WalError(
+      "WAL_LOCKED",
+      `another writer has ${directory} open; its lock ends when it closes the log, or when its process ends`,
+      error,
+    );
   });
   const opened: { close(): Promise<void> }[] = [];
   try {

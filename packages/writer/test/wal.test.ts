@@ -397,7 +397,10 @@ describe("failures", () => {
   test("two writers cannot have one log", async () => {
     const disk = makeDisk();
     const wal = await openOn(disk);
-    await expect(openOn(disk)).rejects.toMatchObject({ code: "WAL_LOCKED" });
+    await expect(openOn(disk)).rejects.toMatchObject({
+      code: "WAL_LOCKED",
+      message: expect.stringContaining("its lock ends when it closes the log, or when its process ends"),
+    });
     await wal.commit({ payload: bytes("a") });
     await wal.close();
     await (await openOn(disk)).close();
