@@ -29,14 +29,20 @@ export class KeyRing {
   #destroyed = false;
 
   /**
-   * @throws RecordError `KEY_ARGUMENT` for an id that isn't an integer from 1 to 2^32 − 1, a key that isn't 32 bytes or is all
+   * @throws RecordError `KEY_ARGUMENT` for options that are none, an id that isn't an integer from 1 to 2^32 − 1, a key that isn't 32 bytes or is all
    * zeros, a current key that is neither given nor to be had from a provider.
    */
   constructor(options: KeyRingOptions) {
+    if (typeof options !== "object" || options === null) {
+      throw new RecordError("KEY_ARGUMENT", "a key ring takes { current, keys } or { current, provider }");
+    }
     const { current, keys = {}, provider } = options;
     requireKeyId(current);
     if (provider !== undefined && typeof provider !== "function") {
       throw new RecordError("KEY_ARGUMENT", "a key provider is a function of a key id");
+    }
+    if (typeof keys !== "object" || keys === null) {
+      throw new RecordError("KEY_ARGUMENT", "keys are an object, or a Map, with keys by id");
     }
     this.#provider = provider;
     const given =

@@ -259,6 +259,13 @@ describe("a key ring", () => {
     expect(make).toThrow(code("KEY_ARGUMENT"));
   });
 
+  test.each([[undefined], [null], [1], [{ current: 1, keys: null }], [{ current: 1, keys: 5 }]])(
+    "refuses with a code what isn't the options of one: %o",
+    (options) => {
+      expect(() => new KeyRing(options as unknown as { current: number })).toThrow(code("KEY_ARGUMENT"));
+    },
+  );
+
   test("never shows a key: not inspected, not as JSON, not in an error", () => {
     const secret = Buffer.from(KEY);
     const shown = [

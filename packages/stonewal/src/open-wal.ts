@@ -17,8 +17,8 @@ export interface OpenWalOptions extends Omit<WalOptions, "io" | "directory" | "o
  * records are damaged (then nothing has been changed), and the back end's `IO_*`.
  */
 export async function openWal(options: OpenWalOptions): Promise<Wal> {
+  checkDirectory(options?.dir);
   const { dir, io: choice, ...rest } = options;
-  checkDirectory(dir);
   const { io, owned } = pickBackend(choice, dir);
   return openLog({ ...rest, directory: dir, io, ownsIo: owned });
 }

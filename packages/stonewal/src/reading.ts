@@ -40,8 +40,8 @@ export type ReaderOptions = LogDirectory &
  * `WAL_NOT_FOUND`, or what is damaged unless `damaged` is `prefix`.
  */
 export async function openReader(options: ReaderOptions): Promise<LogReader> {
+  checkDirectory(options?.dir);
   const { dir, io: choice, ...rest } = options;
-  checkDirectory(dir);
   const { io, owned } = pickBackend(choice, dir);
   let reader: LogReader;
   try {
@@ -62,7 +62,7 @@ export async function openReader(options: ReaderOptions): Promise<LogReader> {
 
 /** Reads everything and reports what is damaged. Rejects only where the log can't be read at all. */
 export async function verify(options: RememberedLog): Promise<VerifyReport> {
-  checkDirectory(options.dir);
+  checkDirectory(options?.dir);
   return withBackend(options.io, options.dir, (io) => verifyLog(location(options, io)));
 }
 
@@ -71,7 +71,7 @@ export async function verify(options: RememberedLog): Promise<VerifyReport> {
  * right but what is damaged: what that has in flight, and its files, are left out.
  */
 export async function planRepair(options: RememberedLog): Promise<RecoveryReport | undefined> {
-  checkDirectory(options.dir);
+  checkDirectory(options?.dir);
   return withBackend(options.io, options.dir, (io) =>
     planRecovery({ ...location(options, io), structureOnly: true }),
   );
@@ -82,7 +82,7 @@ export async function inspect<T>(
   options: RememberedLog,
   use: (report: InspectReport) => Promise<T>,
 ): Promise<T> {
-  checkDirectory(options.dir);
+  checkDirectory(options?.dir);
   return withBackend(options.io, options.dir, async (io) => use(await inspectLog(location(options, io))));
 }
 

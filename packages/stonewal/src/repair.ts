@@ -18,7 +18,7 @@ import type { RememberedLog } from "./reading.js";
  * been changed.
  */
 export async function repair(options: RememberedLog): Promise<RecoveryReport> {
-  checkDirectory(options.dir);
+  checkDirectory(options?.dir);
   const dir = resolve(options.dir);
   const { dwbPath, encryption, atLeast } = options;
   return withBackend(options.io, dir, async (io) => {

@@ -39,7 +39,7 @@ const UNWRITTEN_BYTES = 16 * 1024 * 1024;
  * and recovery's and the writer's own codes. What has been copied by then stays in `to`.
  */
 export async function salvageLog(options: SalvageLogOptions): Promise<SalvageLogReport> {
-  checkDirectory(options.dir);
+  checkDirectory(options?.dir);
   const dir = resolve(options.dir);
   const { to, dwbPath, encryption } = options;
   return withBackend(options.io, dir, async (io) => {

@@ -45,6 +45,19 @@ test("append, commit, read, checkpoint, close: what a first program does", async
   expect(again.trimLsn).toBe(1);
 });
 
+test("called without options, every function that takes a directory refuses with a code", async () => {
+  type Call = (options?: unknown) => Promise<unknown>;
+  const calls = [openWal, openReader, verify, planRepair, repair, salvageLog, inspect] as unknown as Call[];
+  for (const call of calls) {
+    for (const options of [undefined, null]) {
+      await expect(call(options)).rejects.toMatchObject({
+        code: "WAL_ARGUMENT",
+        message: "dir must be a path",
+      });
+    }
+  }
+});
+
 describe("the back end", () => {
   test("made by openWal is closed with the log, and where opening fails", async () => {
     const dir = scratch();

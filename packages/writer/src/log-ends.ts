@@ -8,6 +8,7 @@ import type { FrameAssembler } from "./frame-assembler.js";
 import type { GroupCommit } from "./group-commit.js";
 import type { Holds } from "./holds.js";
 import type { HomeWrites } from "./home-writes.js";
+import { checkLsn } from "./lsn.js";
 import type { NextSegment } from "./next-segment.js";
 import type { LiveSegment, SegmentStart, SegmentStore } from "./segment-store.js";
 import type { Counters } from "./stats.js";
@@ -183,10 +184,11 @@ export class LogEnds {
   #checkCut(lsn: number): void {
     const lowest = Math.max(this.#trimLsn, this.#oldest.firstLsn - 1);
     const { nextLsn } = this.#options.assembler;
-    if (Number.isSafeInteger(lsn) && lsn >= lowest && lsn < nextLsn) return;
+    checkLsn(lsn);
+    if (lsn >= lowest && lsn < nextLsn) return;
     throw new WalError(
       "WAL_ARGUMENT",
-      `the log can be cut after LSN ${lowest} to ${nextLsn - 1}, not ${String(lsn)}`,
+      `the log can be cut after LSN ${lowest} to ${nextLsn - 1}, not ${lsn}`,
     );
   }
 

@@ -32,6 +32,9 @@ import { Wal, type WalParts } from "./wal.js";
  * end's `IO_*`.
  */
 export async function openLog(options: WalOptions): Promise<Wal> {
+  if (typeof options !== "object" || options === null) {
+    throw new WalError("WAL_ARGUMENT", "openLog takes options: at least io and directory");
+  }
   try {
     return await open(options);
   } catch (error) {

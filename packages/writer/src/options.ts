@@ -12,6 +12,7 @@ import {
 } from "@stonewal/record";
 import type { EncryptionOptions, Tip } from "@stonewal/recovery";
 import { WalError } from "./errors.js";
+import { shown } from "./lsn.js";
 
 /**
  * How the double-write buffer is written; `off`: there is none. `auto`: as the log itself, and a frame that the device promises
@@ -246,9 +247,17 @@ function chooseCompression(compression: WalOptions["compression"]): Required<Com
 
 function checkTip(tip: Tip | undefined): void {
   if (tip === undefined) return;
-  integer("atLeast.lsn", tip.lsn, -1, 0, MAX_LSN);
+  if (typeof tip !== "object" || tip === null) {
+    throw new WalError("WAL_ARGUMENT", `atLeast must be a tip as wal.tip gives it, not ${shown(tip)}`);
+  }
+  if (!Number.isSafeInteger(tip.lsn) || tip.lsn < 0 || tip.lsn > MAX_LSN) {
+    throw new WalError(
+      "WAL_ARGUMENT",
+      `atLeast.lsn must be an integer from 0 to ${MAX_LSN}, not ${shown(tip.lsn)}`,
+    );
+  }
   if (tip.tag !== undefined && !(tip.tag instanceof Uint8Array && tip.tag.length === 16)) {
-    throw new WalError("WAL_ARGUMENT", "atLeast.tag must be 16 bytes");
+    throw new WalError("WAL_ARGUMENT", "atLeast.tag must be a Uint8Array of 16 bytes");
   }
 }
 

@@ -21,6 +21,7 @@ import { GroupCommit } from "./group-commit.js";
 import { Holds } from "./holds.js";
 import { HomeWrites } from "./home-writes.js";
 import { LogEnds } from "./log-ends.js";
+import { checkLsn, shown } from "./lsn.js";
 import { NextSegment } from "./next-segment.js";
 import type { Settings, WrittenDwbMode } from "./options.js";
 import type { LogPacking } from "./packing.js";
@@ -31,8 +32,10 @@ import type { Counters, Protection as ProtectionState, WalStats } from "./stats.
 import { Witnesses } from "./witnesses.js";
 
 function checkBatch(records: readonly RecordInput[]): void {
-  if (Array.isArray(records) && records.length > 0) return;
-  throw new WalError("WAL_ARGUMENT", "a batch needs at least one record");
+  if (!Array.isArray(records)) {
+    throw new WalError("WAL_ARGUMENT", `a batch must be an array of records, not ${shown(records)}`);
+  }
+  if (records.length === 0) throw new WalError("WAL_ARGUMENT", "a batch needs at least one record");
 }
 
 /** What a record is now. While it waits its turn the caller may go on using its own objects, but for the payload. */
@@ -334,11 +337,9 @@ export class Wal {
    * that has not been given, and with `WAL_POISONED`.
    */
   async flushUntil(lsn: number): Promise<void> {
-    if (!Number.isSafeInteger(lsn) || lsn < 0 || lsn >= this.nextLsn) {
-      throw new WalError(
-        "WAL_ARGUMENT",
-        `LSN ${String(lsn)} has not been given; the next is ${this.nextLsn}`,
-      );
+    checkLsn(lsn);
+    if (lsn >= this.nextLsn) {
+      throw new WalError("WAL_ARGUMENT", `LSN ${lsn} has not been given; the next is ${this.nextLsn}`);
     }
     await this.#commits.wait(lsn);
   }
@@ -600,10 +601,11 @@ export class Wal {
    */
   async checkpoint(lsn: number): Promise<number> {
     this.#checkUsable();
-    if (!Number.isSafeInteger(lsn) || lsn < 0 || lsn > this.durableLsn) {
+    checkLsn(lsn);
+    if (lsn > this.durableLsn) {
       throw new WalError(
         "WAL_ARGUMENT",
-        `a checkpoint must be at or below the durable LSN ${this.durableLsn}, not ${String(lsn)}`,
+        `a checkpoint must be at or below the durable LSN ${this.durableLsn}, not ${lsn}`,
       );
     }
     return this.#ends.checkpoint(lsn);

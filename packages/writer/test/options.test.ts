@@ -1,5 +1,6 @@
 import type { IoBackend } from "@stonewal/io";
 import { expect, test } from "vitest";
+import { openLog } from "../src/index.js";
 import { checkOptions, type WalOptions } from "../src/options.js";
 
 const base = { io: {} as IoBackend, directory: "log" };
@@ -43,6 +44,22 @@ test.each<[string, Partial<WalOptions>]>([
   expect(refused.message).toContain(name);
 });
 
+test.each<[unknown, RegExp]>([
+  [5, /^atLeast must be a tip .*, not 5$/],
+  [null, /^atLeast must be a tip .*, not null$/],
+  ["5:ab", /^atLeast must be a tip .*, not "5:ab"$/],
+  [{}, /^atLeast\.lsn must be .*, not undefined$/],
+  [{ lsn: 5n }, /^atLeast\.lsn must be .*, not 5n$/],
+  [{ lsn: -1 }, /^atLeast\.lsn must be .*, not -1$/],
+  [JSON.parse(JSON.stringify({ lsn: 5, tag: new Uint8Array(16) })), /^atLeast\.tag must be a Uint8Array /],
+  [{ lsn: 5, tag: "00".repeat(16) }, /^atLeast\.tag must be a Uint8Array /],
+  [{ lsn: 5, tag: new Uint8Array(15) }, /^atLeast\.tag must be a Uint8Array of 16 bytes/],
+])("atLeast that is no tip is refused with what it must be: %o", (atLeast, says) => {
+  const refused = codeOf({ atLeast: atLeast as NonNullable<WalOptions["atLeast"]> });
+  expect(refused.code).toBe("WAL_ARGUMENT");
+  expect(refused.message).toMatch(says);
+});
+
 test("sizes are rounded up to whole blocks of any block size", () => {
   expect(checkOptions({ ...base, segmentBytes: 300_000 }).segmentBytes).toBe(327_680);
   expect(checkOptions({ ...base, frameBytes: 70_000 }).frameBytes).toBe(131_072);
@@ -51,3 +68,10 @@ test("sizes are rounded up to whole blocks of any block size", () => {
 test("an option that is there and undefined is one that isn't there, whatever its name", () => {
   expect(checkOptions({ ...base, dwb: undefined, later: undefined } as never).dwb.slots).toBe(64);
 });
+
+test.each([[undefined], [null], ["log"]])(
+  "openLog without options, with %s, is refused with a code",
+  async (options) => {
+    await expect(openLog(options as unknown as WalOptions)).rejects.toMatchObject({ code: "WAL_ARGUMENT" });
+  },
+);

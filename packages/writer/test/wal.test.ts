@@ -102,6 +102,38 @@ describe("appending and committing", () => {
     await wal.close();
   });
 
+  test("a wrong argument is told from a right one that is out of place", async () => {
+    const wal = await openOn(makeDisk());
+    const refused = (says: RegExp) => ({ code: "WAL_ARGUMENT", message: expect.stringMatching(says) });
+    const record = { payload: bytes("a") };
+    const records = function* () {
+      yield record;
+    };
+    for (const one of [record, records(), undefined]) {
+      const batch = one as unknown as [];
+      await expect(wal.commitBatch(batch)).rejects.toMatchObject(refused(/array of records/));
+      expect(() => wal.appendBatch(batch)).toThrow(expect.objectContaining(refused(/array of records/)));
+    }
+    await expect(wal.commitBatch([])).rejects.toMatchObject(refused(/at least one record/));
+    await wal.commit(record);
+    for (const [given, shown] of [
+      [1n, "1n"],
+      ["1", '"1"'],
+      [undefined, "undefined"],
+      [-1, "-1"],
+      [0.5, "0.5"],
+    ]) {
+      const lsn = given as number;
+      const says = refused(new RegExp(`an LSN must be an integer.*, not ${shown}$`));
+      await expect(wal.flushUntil(lsn)).rejects.toMatchObject(says);
+      await expect(wal.checkpoint(lsn)).rejects.toMatchObject(says);
+      await expect(wal.truncateAfter(lsn)).rejects.toMatchObject(says);
+    }
+    await expect(wal.flushUntil(2)).rejects.toMatchObject(refused(/LSN 2 has not been given; the next is 2/));
+    expect(wal.nextLsn).toBe(2);
+    await wal.close();
+  });
+
   test("the largest payload there may be fits", async () => {
     const wal = await openOn(makeDisk());
     await wal.commit({ payload: new Uint8Array(wal.maxPayloadBytes).fill(7) });
