@@ -21,7 +21,7 @@
  * - `WAL_REPLAYED`: authentic, and not in its place: moved there from elsewhere in the log, from another copy of it, or from another time.
  * - `WAL_ROLLED_BACK`: the log does not hold what `atLeast` says that it held: an older copy, or one with another history.
  * - `WAL_NOT_ENCRYPTED`: keys were given, and the log is not encrypted.
- * - `WAL_CLOSED`: the reader was closed.
+ * - `WAL_CLOSED`: the reader, or the log that was being read, was closed.
  * - `WAL_ARGUMENT`: a call that is wrong in itself.
  */
 export type RecoveryErrorCode =

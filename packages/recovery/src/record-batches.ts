@@ -1,4 +1,4 @@
-import type { IoBackend } from "@stonewal/io";
+import { type IoBackend, IoError } from "@stonewal/io";
 import { frameRecords, type LogRecord, REQUIRED_TYPE } from "@stonewal/record";
 import { RecoveryError } from "./errors.js";
 import { type FeedChunk, FrameFeed, trimmed } from "./frame-feed.js";
@@ -106,6 +106,9 @@ export async function* withFeed<T>(
   const letGo = view.hold?.(() => feed.delivered);
   try {
     yield* read(feed);
+  } catch (error) {
+    if (!(error instanceof IoError && error.code === "IO_CLOSED" && view.closed())) throw error;
+    throw new RecoveryError("WAL_CLOSED", "the log was closed while it was being read", { cause: error });
   } finally {
     letGo?.();
     await feed.close();

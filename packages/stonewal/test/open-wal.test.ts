@@ -68,6 +68,21 @@ describe("the back end", () => {
     await expect(io.list(dir)).rejects.toMatchObject({ code: "IO_CLOSED" });
   });
 
+  test("closed while a log or a reader is read is WAL_CLOSED to whoever reads on", async () => {
+    const dir = scratch();
+    const wal = await openWal({ dir, ...SMALL });
+    await wal.commit({ payload: bytes("x") });
+    const reading = wal.read();
+    const following = wal.follow();
+    await wal.close();
+    await expect(reading.next()).rejects.toMatchObject({ code: "WAL_CLOSED" });
+    await expect(following.next()).rejects.toMatchObject({ code: "WAL_CLOSED" });
+    const reader = await openReader({ dir });
+    const replaying = reader.replay();
+    await reader.close();
+    await expect(replaying.next()).rejects.toMatchObject({ code: "WAL_CLOSED" });
+  });
+
   test("handed in stays open: it is its owner's", async () => {
     const io = new SimDisk({ seed: 1 }).mount();
     const wal = await openWal({ dir: "/log", io, ...SMALL });

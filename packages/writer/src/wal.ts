@@ -579,17 +579,25 @@ export class Wal {
 
   /**
    * Durable records in LSN order, with bounded memory; by default from the first that is there to the last that is durable
-   * at the call. Payloads are views that stay valid. Rejects with `WAL_TRIMMED` for records that a checkpoint has freed.
+   * at the call. Payloads are views that stay valid. Rejects with `WAL_TRIMMED` for records that a checkpoint has freed. Throws `WAL_CLOSED`
+   * of a closed log: `openReader` reads it.
    */
   read(options?: ReplayOptions): AsyncIterableIterator<LogRecord> {
+    this.#checkReadable();
     return replay(this.io, this.#view, { direct: this.direct, ...options });
   }
 
   /** As `read`, but goes on with what becomes durable, until the loop is left, `signal` aborts, or the log is closed. */
   follow(options?: ReadOptions): AsyncIterableIterator<LogRecord> {
+    this.#checkReadable();
     // A log that can't be written any more has not ended: the reader is told.
     const view = { ...this.#view, damage: () => this.#commits.poison };
     return follow(this.io, view, { direct: this.direct, ...options });
+  }
+
+  /** A log that can't be written any more can be read until it is closed. */
+  #checkReadable(): void {
+    if (this.#state === "closed") throw new WalError("WAL_CLOSED", "the log is closed");
   }
 
   // ---- moving the ends -----------------------------------------------------------------------------------------

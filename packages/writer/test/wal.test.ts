@@ -701,6 +701,15 @@ describe("the end", () => {
     await again.close();
   });
 
+  test("a closed log can't be read, also where its back end is still there", async () => {
+    const wal = await openOn(makeDisk());
+    await wal.commit({ payload: bytes("a") });
+    await wal.close();
+    const closed = expect.objectContaining({ code: "WAL_CLOSED" });
+    expect(() => wal.read()).toThrow(closed);
+    expect(() => wal.follow()).toThrow(closed);
+  });
+
   test("a log may change between the page cache and O_DIRECT at every open", async () => {
     const disk = makeDisk();
     for (let life = 0; life < 4; life += 1) {
