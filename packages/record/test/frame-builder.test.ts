@@ -354,7 +354,7 @@ test("ids are copied out of the bytes: a buffer read into again doesn't change a
 
 test("several records of which one can't be copied: the frame is as before", () => {
   const gone = text("gone");
-  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  structuredClone(gone, { transfer: [gone.buffer as ArrayBuffer] });
   const builder = new FrameBuilder(4096);
   builder.begin(new Uint8Array(4096), 0, 4096);
   builder.appendAll([{ payload: text("a") }, { payload: text("b") }]);
