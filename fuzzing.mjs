@@ -108,8 +108,9 @@ export function mutated(bytes, { kind, at, from, size, to, bit, blocks }, starts
     longer.set(bytes);
     return longer;
   }
-  if (kind === "cut") return bytes.slice(0, Math.max(0, resolve(at)));
-  const changed = bytes.slice();
+  // Not by slice: a Buffer's is no copy, and a Buffer may not be filled beyond its end.
+  if (kind === "cut") return new Uint8Array(bytes.subarray(0, Math.max(0, resolve(at))));
+  const changed = new Uint8Array(bytes);
   const view = new DataView(changed.buffer);
   if (kind === "set" || kind === "add") {
     const offset = resolve(at, size);
