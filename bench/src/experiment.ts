@@ -40,7 +40,8 @@ export async function* withStores<T>(
       const own = path.join(directory, String(index));
       await mkdir(own, { recursive: true });
       try {
-        stores.push(await kind.open(own, bench.plan));
+        const { segmentBytes } = bench.plan;
+        stores.push(await kind.open(own, { segmentBytes }));
       } catch (error) {
         const [reason] = (error instanceof Error ? error.message : String(error)).split("\n");
         bench.leaveOut(`${kind.name}: ${reason}`);
