@@ -21,8 +21,8 @@ const EVERY_END: readonly End[] = ["crash", "crash", "kill", "kill", "close", "c
 export const CAMPAIGNS = {
   /** The power fails at any boundary, in every mode. */
   "power cuts": ORDINARY,
-  /** Processes are killed, or end after a close; calls take their time. */
-  "processes end": { ...ORDINARY, ends: EVERY_END, faults: harmlessFaults },
+  /** Processes are killed, or end after a close; calls take their time; callers hand over batches that can't be copied. */
+  "processes end": { ...ORDINARY, ends: EVERY_END, faults: harmlessFaults, spoiltBatches: true },
   /** Calls fail: EIO, ENOSPC, a sync whose pages are dropped. */
   "failing calls": { ...ORDINARY, ends: EVERY_END, faults: failingCalls },
   /** The disk is full, and has room again. */

@@ -18,6 +18,8 @@ export type Step =
   /** `commitNow` blocks, as `syncNow` below. */
   | { readonly kind: "append" | "commit" | "commitNow"; readonly bytes: number }
   | { readonly kind: "batch" | "commitBatch"; readonly count: number; readonly bytes: number }
+  /** A batch whose last record passes every check and can't be copied: nothing of it may be in the log. */
+  | { readonly kind: "spoiltBatch"; readonly count: number; readonly bytes: number }
   /** Waits for everything appended; `flush` asks for it and goes on. */
   | {
       readonly kind:
@@ -81,6 +83,8 @@ export interface Flavour {
   readonly ends: readonly End[];
   /** Some calls block the thread. */
   readonly blocking: boolean;
+  /** Whether some batches turn out to be unreadable while they are copied. */
+  readonly spoiltBatches?: boolean;
   /** How often each life's end is damaged. */
   readonly damages: number;
   /** One life in so many is looked at closely; Infinity: none. */
@@ -96,12 +100,22 @@ export function planOf(seed: number, flavour: Flavour): Plan {
   const crashPolicy = random.pick(["random", "random", "random", "none", "all"] as const);
   const disk = flavour.disk ?? random.pick(SOUND_DISKS);
   const log = { ...pickLogMode(random), ...flavour.log };
-  const lives = Array.from({ length: flavour.lives }, () => planLife(random, flavour));
+  const planned = Array.from({ length: flavour.lives }, () => planLife(random, flavour));
+  const lives = flavour.spoiltBatches === true ? spoilingBatches(planned, seed) : planned;
   return { seed, disk, crashPolicy, log, lives: isEncrypted(log) ? changingKeys(lives, seed) : lives };
 }
 
-/** Chance of its own: whether keys are changed or not, a seed's history is the same otherwise. */
+/** Chances of their own: with these steps or without, a seed's history is the same otherwise. */
 const KEY_CHANCE = 0x6b65_7973;
+const SPOILT_CHANCE = 0x7370_6f6c;
+
+function spoilingBatches(lives: readonly Life[], seed: number): Life[] {
+  const random = new Random(seed ^ SPOILT_CHANCE);
+  return lives.map((life) => {
+    const spoilt: Step = { kind: "spoiltBatch", count: 2 + random.below(3), bytes: random.below(2000) };
+    return { ...life, steps: life.steps.toSpliced(random.below(life.steps.length + 1), 0, spoilt) };
+  });
+}
 
 /** Each opening with a key of its own, and changes of the key in between. */
 function changingKeys(lives: readonly Life[], seed: number): Life[] {

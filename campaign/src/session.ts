@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { SimDisk } from "@stonewal/io-sim";
-import type { KeyRing } from "@stonewal/record";
+import type { KeyRing, RecordInput } from "@stonewal/record";
 import { openReader } from "@stonewal/recovery";
 import type { Wal } from "@stonewal/writer";
 import { codeOf, except } from "./errors.js";
@@ -113,6 +113,9 @@ export class Session {
         await this.#withRoom(this.#payloads(step), (payloads) => {
           wal.appendBatch(payloads.map((payload) => ({ payload })));
         });
+        return;
+      case "spoiltBatch":
+        await this.#spoiltBatch(step);
         return;
       case "commit":
         await this.#commit([this.#payload(step.bytes)]);
@@ -243,6 +246,30 @@ export class Session {
       const ready = await this.#wal.ready().then(() => true, except("WAL_NO_SPACE"));
       if (ready !== true) return;
     }
+  }
+
+  /** Gives no LSN: whoever comes next takes its place. */
+  async #spoiltBatch({ count, bytes }: { count: number; bytes: number }): Promise<void> {
+    await this.#quiet();
+    const unreadable = new Error("the record can't be read any more");
+    let reads = 0;
+    const records: RecordInput[] = this.#payloads({ count, bytes }).map((payload) => ({ payload }));
+    records.push({
+      payload: this.#payload(bytes),
+      get tenant(): number {
+        reads += 1;
+        if (reads > 1) throw unreadable;
+        return 0;
+      },
+    });
+    const { nextLsn } = this.#wal;
+    try {
+      this.#wal.appendBatch(records);
+      assert.fail("a batch was taken that can't be copied");
+    } catch (error) {
+      if (error !== unreadable) except("WAL_BACKPRESSURE", "WAL_NO_SPACE")(error);
+    }
+    assert.equal(this.#wal.nextLsn, nextLsn, "a batch that can't be copied gave LSNs");
   }
 
   /** Not waited for: commits wait for room in turn. */

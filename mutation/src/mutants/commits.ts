@@ -94,4 +94,12 @@ export const commitMutants: readonly Mutant[] = [
     campaign: "power cuts in groups of frames",
     within: 25,
   },
+  {
+    name: "a batch that can't be copied leaves its first records in the frame, without LSNs",
+    edits: [
+      edit("record/frame-builder", "this.#end = end;\n            this.#recordCount = recordCount;", ""),
+    ],
+    campaign: "processes end",
+    within: 15,
+  },
 ];
