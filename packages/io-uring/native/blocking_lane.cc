@@ -97,14 +97,17 @@ bool BlockingLane::Message() {
   return taken;
 }
 
-void BlockingLane::Give(std::vector<Request> run) {
+bool BlockingLane::Give(const std::vector<Request>& run) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    run_ = std::move(run);
+    // Since Ready looked: what it was still telling then has been refused for good.
+    if (refused_) return false;
+    run_ = run;
     working_ = true;
     KeepOff(sched_getcpu());
   }
   changed_.notify_one();
+  return true;
 }
 
 void BlockingLane::KeepOff(int processor) {

@@ -55,8 +55,9 @@ class BlockingLane {
   // Whether it can take a run for that ring, of so many requests at most: it has none to do. The thread starts with the first
   // call, when what it needs of the kernel has been tried; where it can't, no later one tries again.
   bool Ready(int ring, unsigned entries);
-  // The requests of one run. Ready must have said so. Their memory stays until their completions are in the ring.
-  void Give(std::vector<Request> run);
+  // The requests of one run, for which Ready has said yes: false where that does not hold any more, and nothing is done. Their memory
+  // stays until their completions are in the ring.
+  bool Give(const std::vector<Request>& run);
   // What has not begun comes back as ECANCELED, from now on.
   void Cancel();
   // Returns when the thread has ended. Nothing may be given that has not come back.

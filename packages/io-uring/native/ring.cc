@@ -274,12 +274,21 @@ bool Ring::GiveToLane(Chain* chain) {
     requests.push_back(request);
   }
   queued_.clear();
+  if (!lane->Give(requests)) {
+    for (uint32_t i = 0; i < run.size(); i++) {
+#ifdef STONEWAL_FAULTS
+      faults::Completed(*chain, i, -ECANCELED);
+#endif
+      FreeSlot(static_cast<uint32_t>(requests[i].id));
+    }
+    return false;
+  }
+  // Nothing is reaped before this thread comes to it: it is not too late.
   chain->in_lane = true;
   chain->outstanding = static_cast<uint32_t>(run.size());
 #ifdef STONEWAL_FAULTS
   faults::InLane();
 #endif
-  lane->Give(std::move(requests));
   return true;
 }
 
