@@ -68,7 +68,11 @@ export class AttachedLog {
    * `WAL_CLOSED` where this or the log was closed, or its thread has ended: what was on its way then may be durable or not.
    */
   commit(record: RecordInput): Promise<number> {
-    return this.#request([record]);
+    try {
+      return this.#request([fields(record)]);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -77,10 +81,10 @@ export class AttachedLog {
    */
   async commitBatch(records: readonly RecordInput[]): Promise<{ firstLsn: number; lastLsn: number }> {
     if (!Array.isArray(records) || records.length === 0)
-      throw new WalError("WAL_ARGUMENT", "a batch needs at least one record");
-    const count = records.length;
-    const firstLsn = await this.#request(records);
-    return { firstLsn, lastLsn: firstLsn + count - 1 };
+      throw new WalError("WAL_ARGUMENT", "a batch must be an array of records, with at least one");
+    const batch = records.map(fields);
+    const firstLsn = await this.#request(batch);
+    return { firstLsn, lastLsn: firstLsn + batch.length - 1 };
   }
 
   /** Takes no more commits. Resolves when those that were under way have settled; idempotent. The log stays open. */
@@ -106,9 +110,9 @@ export class AttachedLog {
         throw new WalError("WAL_CLOSED", "this thread's end of the log is closed");
       if (this.#ownerEnded) throw ownerGone("this record is not in it");
       this.#check(records);
+      // Payloads are copied when there is room.
       if (this.#waiting.length > 0 || !this.#put(records, { resolve, reject }))
-        // The caller may go on using its own objects; payloads are copied when there is room.
-        this.#waiting.push({ records: records.map(fields), resolve, reject });
+        this.#waiting.push({ records, resolve, reject });
       if (this.pending === 1) this.#link.port.ref();
     });
   }
@@ -217,7 +221,10 @@ function ownerGone(consequence: string): WalError {
   return new WalError("WAL_CLOSED", `the log was closed, or its thread has ended; ${consequence}`);
 }
 
-function fields({ payload, type = 0, shard = 0, tenant = 0, database = 0 }: RecordInput): RecordInput {
+/** What a record is now: the caller may go on using its own objects, or make them anew whenever they are asked for. What is none stays as it is. */
+function fields(record: RecordInput): RecordInput {
+  if (typeof record !== "object" || record === null) return record;
+  const { payload, type = 0, shard = 0, tenant = 0, database = 0 } = record;
   return { payload, type, shard, tenant, database };
 }
 

@@ -354,3 +354,25 @@ test("a failure that the log has no code for is told as it is: the log isn't poi
   await shared.close();
   await wal.close();
 });
+
+test("a payload that is made anew whenever it is asked for, and longer later, takes no other request's place", async () => {
+  const { wal } = await realLog();
+  const shared = new SharedLog(wal);
+  const log = attachLog(shared.link({ ringBytes: 65_536 }));
+  // The next ones lie at the ring's beginning, in front of those that are still there.
+  for (let i = 0; i < 10; i += 1) await log.commit({ payload: new Uint8Array(3000) });
+  const before = Array.from({ length: 15 }, () => log.commit({ payload: new Uint8Array(3000) }));
+  for (let last = 1; last <= 5; last += 1) {
+    let reads = 0;
+    const changing = {
+      get payload(): Uint8Array {
+        reads += 1;
+        return new Uint8Array(reads >= last ? 30_000 : 10);
+      },
+    };
+    await log.commit(changing);
+  }
+  expect(await Promise.all(before)).toEqual(Array.from({ length: 15 }, (_, index) => 11 + index));
+  await shared.close();
+  await wal.close();
+});

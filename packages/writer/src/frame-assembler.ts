@@ -252,11 +252,13 @@ export class FrameAssembler {
 
   /** All in one frame, so that they come back together or not at all. */
   appendBatch(records: readonly RecordInput[]): { firstLsn: number; lastLsn: number } {
+    // As it is now: reading a record may change the array.
+    const batch = [...records];
     let bytes = 0;
-    for (const record of records) bytes += validateRecord(record);
-    this.#reserve(bytes, records.length);
-    const firstLsn = this.#appended(records.length, this.#builder.appendAll(records));
-    return { firstLsn, lastLsn: firstLsn + records.length - 1 };
+    for (const record of batch) bytes += validateRecord(record);
+    this.#reserve(bytes, batch.length);
+    const firstLsn = this.#appended(batch.length, this.#builder.appendAll(batch));
+    return { firstLsn, lastLsn: firstLsn + batch.length - 1 };
   }
 
   /** Gives LSNs to records that have been copied. Answers the first. */

@@ -64,6 +64,31 @@ test.each(UNREADABLE)(
   },
 );
 
+test.each([
+  ["loses one", (batch: RecordInput[]) => batch.pop()],
+  ["gets another", (batch: RecordInput[]) => batch.push({ payload: bytes("another") })],
+] as const)("a batch that %s while its records are read is what it was", async (_, change) => {
+  const disk = makeDisk();
+  const wal = await openOn(disk, { dwb: "off" });
+  let reads = 0;
+  const batch: RecordInput[] = [
+    {
+      get payload(): Uint8Array {
+        reads += 1;
+        if (reads === 2) change(batch);
+        return bytes("a");
+      },
+    },
+    { payload: bytes("b") },
+  ];
+  expect(await wal.commitBatch(batch)).toEqual({ firstLsn: 1, lastLsn: 2 });
+  expect(await wal.commit({ payload: bytes("c") })).toBe(3);
+  await wal.close();
+  const again = await openOn(disk, { dwb: "off" });
+  expect(await textsOf(again)).toEqual(["1:a", "2:b", "3:c"]);
+  await again.close();
+});
+
 test.each(UNREADABLE.slice(0, 2))("a payload that %s is refused with a code", async (_, make) => {
   const wal = await openOn(makeDisk(), { dwb: "off" });
   const refused = expect.objectContaining({ code: "RECORD_ARGUMENT" });
