@@ -184,6 +184,7 @@ const ENCRYPTION_OPTIONS: Readonly<Record<keyof WriterEncryption, true>> = {
   missingKeys: true,
   routing: true,
 };
+const COMPRESSION_OPTIONS: Readonly<Record<keyof Compression, true>> = { algorithm: true, level: true };
 
 function onlyKnown(prefix: string, given: object, known: Readonly<Record<string, true>>): void {
   const unknown = Object.entries(given).find(
@@ -196,7 +197,7 @@ function onlyKnown(prefix: string, given: object, known: Readonly<Record<string,
 
 function yesOrNo(name: string, value: boolean | undefined): void {
   if (value === undefined || typeof value === "boolean") return;
-  throw new WalError("WAL_ARGUMENT", `${name} must be true or false, not ${String(value)}`);
+  throw new WalError("WAL_ARGUMENT", `${name} must be true or false, not ${shown(value)}`);
 }
 
 function integer(
@@ -236,6 +237,9 @@ function checkEncryption(encryption: WriterEncryption | undefined): WriterEncryp
 
 function chooseCompression(compression: WalOptions["compression"]): Required<Compression> | undefined {
   if (compression === undefined) return undefined;
+  if (typeof compression === "object" && compression !== null) {
+    onlyKnown("compression.", compression, COMPRESSION_OPTIONS);
+  }
   try {
     return checkCompression(typeof compression === "string" ? { algorithm: compression } : compression);
   } catch (error) {
@@ -265,7 +269,7 @@ function dwbSettings(dwb: WalOptions["dwb"]): DwbSettings {
   if (dwb === undefined) return {};
   if (typeof dwb === "string") return { mode: dwb };
   if (typeof dwb !== "object" || dwb === null) {
-    throw new WalError("WAL_ARGUMENT", `dwb must be a mode, as "off", or settings, not ${String(dwb)}`);
+    throw new WalError("WAL_ARGUMENT", `dwb must be a mode, as "off", or settings, not ${shown(dwb)}`);
   }
   onlyKnown("dwb.", dwb, DWB_SETTINGS);
   if (dwb.path !== undefined && (typeof dwb.path !== "string" || dwb.path === "")) {

@@ -33,6 +33,8 @@ test.each<[string, Partial<WalOptions>]>([
   ["encyption", { encyption: { keys: {} } } as Partial<WalOptions>],
   ["dwb.slot", { dwb: { slot: 8 } } as Partial<WalOptions>],
   ["encryption.route", { encryption: { keys: { load() {} }, route: "readable" } } as never],
+  ["compression.levle", { compression: { algorithm: "deflate-raw", levle: 9 } as never }],
+  ["create", { create: Object.create(null) as never }],
   ["dwb must be", { dwb: false as never }],
   ["dwb must be", { dwb: null as never }],
   ["create", { create: "no" as never }],
