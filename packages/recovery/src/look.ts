@@ -34,6 +34,7 @@ export async function look(options: LookOptions): Promise<Sight> {
   const lockPath = `${directory}/${LOCK_NAME}`;
   let reached = -1;
   let looksThere = 0;
+  let wrongBefore: string | undefined;
   for (let looks = 1; ; looks++) {
     options.signal?.throwIfAborted();
     const live = await io.isLocked(lockPath);
@@ -42,6 +43,13 @@ export async function look(options: LookOptions): Promise<Sight> {
     // A writer that came while we looked may have written what nobody has synced; and what seems to be wrong, or left behind, may be what one
     // did that has gone again.
     if (!live && !last && ((await io.isLocked(lockPath)) || (await hasMoved(found)))) {
+      found?.keys.destroy();
+      continue;
+    }
+    // One that was killed meanwhile may have left nothing else that tells: what is damaged still is when looked at again.
+    const wrong = found?.problems[0]?.message;
+    if (!live && !last && wrong !== undefined && wrong !== wrongBefore) {
+      wrongBefore = wrong;
       found?.keys.destroy();
       continue;
     }

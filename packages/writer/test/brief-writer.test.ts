@@ -1,6 +1,7 @@
-import type { IoBackend, IoFile } from "@stonewal/io";
+import type { IoBackend, IoFile, IoLock } from "@stonewal/io";
 import { planRecovery, verifyLog } from "@stonewal/recovery";
 import { describe, expect, test } from "vitest";
+import type { Wal } from "../src/index.js";
 import { bytes, DIRECTORY, makeDisk, openOn } from "./support/sim-log.js";
 
 /** `io`, of which every opening and every read waits for `before` first. */
@@ -25,11 +26,11 @@ function interrupted(io: IoBackend, before: () => Promise<void>): IoBackend {
 }
 
 /**
- * What `look` finds in a closed log while a writer opens, appends and closes it again, at every call that `look` makes: as often as there are
+ * What `look` finds in a closed log while a writer opens, appends and ends, at every call that `look` makes: as often as there are
  * such calls. `check` is told which.
  */
 async function besideABriefWriter<T>(
-  frees: boolean,
+  end: (brief: Wal, lock: IoLock) => Promise<unknown>,
   look: (log: { readonly io: IoBackend; readonly directory: string }) => Promise<T>,
   check: (found: T, at: number) => void,
 ): Promise<void> {
@@ -46,30 +47,51 @@ async function besideABriefWriter<T>(
     const io = interrupted(disk.mount(), async () => {
       calls += 1;
       if (calls !== at) return;
-      const brief = await openOn(disk, { dwb: "off" });
+      const mount = disk.mount();
+      const take = mount.lock.bind(mount);
+      const locks: IoLock[] = [];
+      mount.lock = async (path) => {
+        const lock = await take(path);
+        locks.push(lock);
+        return lock;
+      };
+      const brief = await openOn(disk, { dwb: "off", io: mount });
       for (let i = 11; i <= 15; i += 1) await brief.commit({ payload: bytes(`r${i}`) });
-      await brief.seal();
-      if (frees) await brief.checkpoint(brief.durableLsn);
-      await brief.close();
+      await end(brief, locks[0] as IoLock);
     });
     check(await look({ io, directory: DIRECTORY }), at);
   }
 }
 
 describe.each([
-  ["appends", false],
-  ["appends and frees", true],
-] as const)("a writer that opens, %s and closes", (_, frees) => {
+  [
+    "closes",
+    async (brief: Wal) => {
+      await brief.seal();
+      await brief.close();
+    },
+  ],
+  [
+    "frees and closes",
+    async (brief: Wal) => {
+      await brief.seal();
+      await brief.checkpoint(brief.durableLsn);
+      await brief.close();
+    },
+  ],
+  // With nothing in flight: what ends with its process is the lock.
+  ["is killed", (_: Wal, lock: IoLock) => lock.release()],
+] as const)("a writer that opens, appends and %s", (how, end) => {
   test("while a log is verified leaves no damage", () =>
-    besideABriefWriter(frees, verifyLog, ({ corruption, lastLsn }, at) => {
+    besideABriefWriter(end, verifyLog, ({ corruption, lastLsn }, at) => {
       expect([at, corruption]).toEqual([at, []]);
       expect(lastLsn).toBeGreaterThanOrEqual(10);
     }));
 
   test("while a repair is planned leaves nothing to be put right, and none of its files to be removed", () =>
-    besideABriefWriter(frees, planRecovery, (plan, at) => {
+    besideABriefWriter(end, planRecovery, (plan, at) => {
       const nothing = { restored: [], repaired: [], tornTail: undefined, aside: [], removed: [] };
-      expect([at, plan]).toMatchObject([at, nothing]);
+      expect([at, plan]).toMatchObject([at, how === "is killed" ? {} : nothing]);
       expect(plan?.lastLsn).toBeGreaterThanOrEqual(10);
     }));
 });
