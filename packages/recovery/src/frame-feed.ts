@@ -45,7 +45,10 @@ export class FrameFeed {
   readonly #options: FeedOptions;
   readonly #keys: SegmentKeys;
   #open: OpenSegment | undefined;
+  /** That, or one less than the first LSN that is wanted. */
   #delivered: number;
+  /** The last LSN handed out; 0 before the first, which may be one that the log hasn't got to. */
+  #handedOut = 0;
   /** Sequence of the segment that was entered last. */
   #entered: number | undefined;
 
@@ -88,7 +91,7 @@ export class FrameFeed {
       }
       const next = refs[index + 1];
       if (next !== undefined && scanner.position.frameNumber > next.preamble.previousFrameNumber) {
-        if (this.#delivered > next.preamble.previousLsn) throw this.#cutAway(next.preamble.previousLsn);
+        if (this.#handedOut > next.preamble.previousLsn) throw this.#cutAway(next.preamble.previousLsn);
         await this.#leave();
         await this.#enter(next);
         continue;
@@ -101,7 +104,8 @@ export class FrameFeed {
           this.#view.damage?.() === undefined ? Number.MAX_SAFE_INTEGER : this.#view.durable().lsn;
         const lastLsn = Math.min(next?.preamble.previousLsn ?? Number.MAX_SAFE_INTEGER, readable);
         const last = chunk.frames.at(-1)!.header;
-        this.#delivered = Math.max(this.#delivered, Math.min(last.nextLsn - 1, lastLsn));
+        const reached = Math.min(last.nextLsn - 1, lastLsn);
+        if (reached > this.#delivered) this.#delivered = this.#handedOut = reached;
         return { ...chunk, segment: ref, lastLsn };
       }
       const stop = scanner.stop!;
@@ -194,7 +198,7 @@ export class FrameFeed {
     const entered = this.#entered ?? Number.MAX_SAFE_INTEGER;
     const later = refs.filter(({ sequence }) => sequence > entered);
     const kept = Math.min(...later.map(({ preamble }) => preamble.previousLsn));
-    if (kept < this.#delivered) throw this.#cutAway(kept);
+    if (kept < this.#handedOut) throw this.#cutAway(kept);
   }
 
   #pause(): Promise<void> {

@@ -57,6 +57,20 @@ test("a follower hears of a cut in the segment that it was reading, also when th
   await wal.close();
 });
 
+test("a follower from beyond the end waits until the log gets there, through segments that begin before it", async () => {
+  const wal = await openOn(makeDisk(), { dwb: "off" });
+  await wal.commit({ payload: bytes("1") });
+  const next = wal.follow({ from: 5 }).next();
+  await turns();
+  await wal.seal();
+  for (let i = 2; i <= 3; i += 1) await wal.commit({ payload: bytes(`${i}`) });
+  await turns();
+  await wal.truncateAfter(2);
+  for (let i = 3; i <= 5; i += 1) await wal.commit({ payload: bytes(`new${i}`) });
+  expect((await next).value?.lsn).toBe(5);
+  await wal.close();
+});
+
 test("a follower holds back what it has not read, up to the bound", async () => {
   const disk = makeDisk();
   const wal = await openOn(disk, { dwb: "off" });
