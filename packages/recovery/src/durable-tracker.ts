@@ -8,6 +8,7 @@ import type { DurablePoint } from "./model.js";
 export class DurableTracker {
   #watermark = 0;
   #point: DurablePoint;
+  #lastLsn = Number.MAX_SAFE_INTEGER;
   /** Frames seen that no watermark covers yet; bounded, as the writer bounds how far it builds ahead. */
   #pending: { readonly frameNumber: number; readonly nextLsn: number }[] = [];
 
@@ -20,7 +21,13 @@ export class DurableTracker {
   }
 
   get point(): DurablePoint {
-    return this.#point;
+    const { frameNumber, lsn } = this.#point;
+    return { frameNumber, lsn: Math.min(lsn, this.#lastLsn) };
+  }
+
+  /** What lies behind `lsn` is known to have been cut away. */
+  bound(lsn: number): void {
+    this.#lastLsn = lsn;
   }
 
   add(header: FrameHeader): void {

@@ -416,6 +416,7 @@ async function withoutCut(
     return { ...segment, lastLsn: Math.max(least, Math.min(segment.lastLsn, lastLsn)) };
   });
   const nextLsn = Math.max(lastLsn + 1, scanned.firstLsn);
+  scanned.durable.bound(nextLsn - 1);
   return { ...scanned, segments, position: { ...position, nextLsn } };
 }
 

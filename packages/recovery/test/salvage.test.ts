@@ -1,9 +1,9 @@
 import { SimDisk } from "@stonewal/io-sim";
-import { segmentName } from "@stonewal/record";
+import { LOCK_NAME, segmentName } from "@stonewal/record";
 import { describe, expect, it } from "vitest";
 import { openReader, salvage } from "../src/index.js";
 import { BLOCK, DIRECTORY, LogBuilder, payload, protect } from "./log-builder.js";
-import { codeOf, collect, snapshot, text, verdicts } from "./outcome.js";
+import { codeOf, collect, snapshot, text, ticking, verdicts } from "./outcome.js";
 
 /** Every intact record of a damaged log, and nothing that is not one. */
 
@@ -212,6 +212,24 @@ describe("salvage", () => {
     })();
     expect(await codeOf(following)).toBe("WAL_CORRUPT");
     expect(followed).toEqual(["r1", "r2"]);
+    await reader.close();
+  });
+
+  it("takes nothing that was cut away, nor does a reader, where a writer still has the log open", async () => {
+    const { log, disk } = cutLog();
+    damagePreamble(disk, log.current.path);
+    await disk.mount().lock(`${DIRECTORY}/${LOCK_NAME}`);
+    const { records, report } = await ticking(disk, salvaged(disk));
+    expect(records).toEqual([1, 2, 3, 4, 5].map((n) => `${n}:r${n}`));
+    expect(report.missing).toEqual([]);
+    const opening = openReader({ io: disk.mount(), directory: DIRECTORY, damaged: "prefix" });
+    const reader = await ticking(disk, opening);
+    const given: string[] = [];
+    const reading = (async () => {
+      for await (const record of reader.replay()) given.push(text(record));
+    })();
+    expect(await codeOf(reading)).toBe("WAL_CORRUPT");
+    expect(given).toEqual(["r1", "r2"]);
     await reader.close();
   });
 
