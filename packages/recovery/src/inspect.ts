@@ -81,11 +81,12 @@ async function* framesOf(
   found: Examination,
   refs: readonly SegmentRef[],
 ): AsyncGenerator<InspectedFrame, void, undefined> {
-  const { frameNumber } = found.position;
+  const gone = refsOf(found).find(({ sequence }) => sequence > (refs.at(-1)?.sequence ?? 0));
+  const last = gone?.preamble.previousFrameNumber ?? found.position.frameNumber - 1;
   const view = { ...viewOf(found, false), segments: () => refs };
   const feed = new FrameFeed(found.io, view, { from: 0, direct: found.access.direct, unpack: false });
   try {
-    for (let chunk = await feed.next(frameNumber - 1); chunk; chunk = await feed.next(frameNumber - 1)) {
+    for (let chunk = await feed.next(last); chunk; chunk = await feed.next(last)) {
       const { path, preamble } = chunk.segment;
       for (const { header, at } of chunk.frames) {
         const { packed } = header;

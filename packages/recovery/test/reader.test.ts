@@ -570,6 +570,23 @@ describe("beside a writer", () => {
     expect(seen).toEqual([5, 6, 7, 8, 9, 10, 11, 12, 17, 18, 19, 20, 21]);
   });
 
+  it("frames of segments that it cuts away while they are listed are left out", async () => {
+    const writer = new FakeWriter(long(20));
+    await writer.lock();
+    const { io, disk, log } = writer;
+    const { frameList } = await inspectLog({ io: disk.mount(), directory: DIRECTORY });
+    const seen: number[] = [];
+    const listing = (async () => {
+      for await (const { frameNumber } of frameList()) {
+        seen.push(frameNumber);
+        if (frameNumber !== 2) continue;
+        for (const { path } of log.segments.slice(2)) await io.unlink(path);
+      }
+    })();
+    await ticking(disk, listing);
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
   it("a segment that it recycles under a replay is trimmed, not damaged", async () => {
     const writer = new FakeWriter(begun());
     await writer.lock();
