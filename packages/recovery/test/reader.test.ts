@@ -158,6 +158,12 @@ describe("replay", () => {
       if (way === "replay") await expect(read()).rejects.toBe(reason);
       else await read();
       expect(given).toEqual(["r1"]);
+      // Nor the one that is on its way.
+      const late = new AbortController();
+      const first = reader[way]({ signal: late.signal }).next();
+      late.abort(reason);
+      if (way === "replay") await expect(first).rejects.toBe(reason);
+      else expect(await first).toEqual({ done: true, value: undefined });
       await reader.close();
     },
   );
