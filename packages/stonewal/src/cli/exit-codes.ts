@@ -27,9 +27,9 @@ const DAMAGE: ReadonlySet<RecoveryErrorCode> = new Set<RecoveryErrorCode>([
 
 export function exitCodeOf(thrown: unknown): ExitCode {
   const error = thrown instanceof Hinted ? thrown.error : thrown;
-  return error instanceof RecoveryError ? exitCodeFor(error.code) : EXIT.failed;
+  return error instanceof RecoveryError ? exitCodeOfProblem(error.code) : EXIT.failed;
 }
 
-export function exitCodeFor(code: RecoveryErrorCode): ExitCode {
+export function exitCodeOfProblem(code: RecoveryErrorCode): ExitCode {
   return DAMAGE.has(code) ? EXIT.damaged : EXIT.failed;
 }

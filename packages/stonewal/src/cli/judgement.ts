@@ -1,5 +1,5 @@
 import type { Corruption, VerifyReport } from "@stonewal/recovery";
-import { EXIT, type ExitCode, exitCodeFor } from "./exit-codes.js";
+import { EXIT, type ExitCode, exitCodeOfProblem } from "./exit-codes.js";
 
 /**
  * Damage that the double-write buffer makes good by itself: the record is read from there, and opening for writing puts it back. All other
@@ -15,6 +15,6 @@ export function damageOf(report: VerifyReport): readonly Corruption[] {
 }
 
 export function verdict(report: VerifyReport): ExitCode {
-  const codes = damageOf(report).map(({ code }) => exitCodeFor(code));
+  const codes = damageOf(report).map(({ code }) => exitCodeOfProblem(code));
   return codes.find((code) => code === EXIT.damaged) ?? codes[0] ?? EXIT.fine;
 }
