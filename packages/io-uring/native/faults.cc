@@ -21,7 +21,7 @@ namespace faults {
 
 namespace {
 
-enum Call : unsigned { kWrite = 1, kSync = 2, kRead = 4, kEnter = 8, kSetup = 16, kRegister = 32, kMessage = 64 };
+enum Call : unsigned { kWrite = 1, kSync = 2, kRead = 4, kEnter = 8, kSetup = 16, kRegister = 32, kMessage = 64, kGive = 128 };
 
 struct Rule {
   unsigned calls = 0;
@@ -67,7 +67,7 @@ bool ParseRule(const std::string& text, Rule* rule) {
   if (parts.size() != 4) return false;
   const std::pair<const char*, Call> calls[] = {{"write", kWrite}, {"sync", kSync},   {"read", kRead},
                                                 {"enter", kEnter}, {"setup", kSetup}, {"register", kRegister},
-                                                {"message", kMessage}};
+                                                {"message", kMessage}, {"give", kGive}};
   for (const auto& [name, call] : calls) {
     if (parts[0] == name) rule->calls = call;
   }
@@ -247,6 +247,11 @@ int ErrorOf(const Effect& effect) { return effect.kind == Effect::kError ? stati
 int Setup() { return ErrorOf(DecideCall(kSetup)); }
 int Register() { return ErrorOf(DecideCall(kRegister)); }
 int Message() { return ErrorOf(DecideCall(kMessage)); }
+
+int64_t GiveDelay() {
+  const Effect effect = DecideCall(kGive);
+  return effect.kind == Effect::kSlow ? effect.value : 0;
+}
 
 bool Enter(io_uring* ring, int* result) {
   const Effect effect = DecideCall(kEnter);

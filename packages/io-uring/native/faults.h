@@ -6,6 +6,7 @@
 //           enter: the submission of a chain
 //           setup, register: the making of a ring, and of its tables of files and buffers; only with an error
 //           message: a lane's telling of a result; with an error, whichever it is
+//           give: a chain's going to a lane that was ready; only with a delay
 //   path    part of the file's path; empty: every file
 //   when    n: the n-th matching request that the kernel really starts, from 1; n+: that and every later one; n-m
 //   effect  EIO, ENOSPC, EINTR, EAGAIN, ...  the request is not done, and comes back with it
@@ -76,6 +77,8 @@ bool Enter(io_uring* ring, int* result);
 int Setup();
 int Register();
 int Message();
+// Milliseconds that pass between the look for a lane and the giving.
+int64_t GiveDelay();
 
 #endif
 

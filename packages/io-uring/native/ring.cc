@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -274,6 +275,9 @@ bool Ring::GiveToLane(Chain* chain) {
     requests.push_back(request);
   }
   queued_.clear();
+#ifdef STONEWAL_FAULTS
+  usleep(static_cast<useconds_t>(faults::GiveDelay()) * 1000);
+#endif
   if (!lane->Give(requests)) {
     for (uint32_t i = 0; i < run.size(); i++) {
 #ifdef STONEWAL_FAULTS

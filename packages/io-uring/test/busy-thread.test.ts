@@ -356,4 +356,21 @@ describe("where the kernel does not take what such a thread has to tell", () => 
     }
     expect(meanwhile).toBeGreaterThan(0);
   });
+
+  test("for good, while a chain is on its way to it, that chain goes to the kernel", async () => {
+    let refused = 0;
+    for (let round = 0; round < 20 && refused === 0; round++) {
+      const [a, b] = [await create(`a${round}`), await create(`b${round}`)];
+      setFaults("message::1+:ENOMEM;give::2:delay=30");
+      const first = io.submit([write(a, 1)]);
+      // It has made the write by then, most likely, and is still trying to tell.
+      for (const from = performance.now(); performance.now() < from + 3; );
+      await Promise.all([first, io.submit([write(b, 1)])]);
+      for (const file of [a, b]) expect((await readFile(file.path))[0]).toBe(1);
+      if (faultCounts().inLanes === 1 && (await lanes("comm")).length === 1) refused += 1;
+      await io.close();
+      io = faultyUring();
+    }
+    expect(refused).toBe(1);
+  });
 });
