@@ -376,3 +376,16 @@ test("a payload that is made anew whenever it is asked for, and longer later, ta
   await shared.close();
   await wal.close();
 });
+
+test("a link that nobody attaches lasts until its port, or the shared log, is closed", async () => {
+  const { wal } = await realLog();
+  const shared = new SharedLog(wal);
+  const [first] = [shared.link(), shared.link()];
+  expect(shared.links).toBe(2);
+  first.port.close();
+  while (shared.links === 2) await sleep(1);
+  await shared.close();
+  while (shared.links === 1) await sleep(1);
+  expect(shared.links).toBe(0);
+  await wal.close();
+});
